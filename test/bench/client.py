@@ -1,0 +1,165 @@
+"""A plain HTTP client that measures: closed loop with threads, or open loop with random arrivals. Prints one JSON line.
+
+Standard library only; started by load.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import socket
+import threading
+import time
+
+
+def _head(path: str, keep_alive: bool) -> bytes:
+    connection = "keep-alive" if keep_alive else "close"
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n\r\n".encode()
+
+
+def _body_length(head: bytes) -> int | None:
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line.partition(b":")[2])
+    return None
+
+
+def _read_answer(client: socket.socket) -> bool:
+    """Read one whole answer; True for status 200."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        block = client.recv(65536)
+        if not block:
+            return False
+        data += block
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = _body_length(head)
+    read = len(body)
+    while length is None or read < length:
+        block = client.recv(65536)
+        if not block:
+            break
+        read += len(block)
+    return head[9:12] == b"200" and (length is None or read >= length)
+
+
+class Tally:
+    """Latencies of good answers in milliseconds, and the number of bad ones."""
+
+    def __init__(self) -> None:
+        self.latencies: list[float] = []
+        self.errors = 0
+
+    def add(self, started: float, good: bool) -> None:
+        if good:
+            self.latencies.append((time.perf_counter() - started) * 1000)
+        else:
+            self.errors += 1
+
+    def report(self, seconds: float) -> str:
+        ordered = sorted(self.latencies) or [0.0]
+        at = {
+            f"p{share}": round(ordered[min(len(ordered) - 1, len(ordered) * share // 100)], 3) for share in (50, 95, 99)
+        }
+        good = len(self.latencies)
+        return json.dumps({"rps": round(good / seconds, 1), **at, "ok": good, "errors": self.errors})
+
+
+def _closed_client(options: argparse.Namespace, tally: Tally, until: float) -> None:
+    head = _head(options.path, options.keep_alive)
+    kept: socket.socket | None = None
+    while time.perf_counter() < until:
+        started = time.perf_counter()
+        try:
+            client = kept or socket.create_connection(("127.0.0.1", options.port), options.timeout)
+            client.sendall(head)
+            good = _read_answer(client)
+        except OSError:
+            good = False
+        tally.add(started, good)
+        if good and options.keep_alive:
+            kept = client
+        else:
+            kept = None
+            client.close()
+
+
+def closed(options: argparse.Namespace) -> str:
+    started = time.perf_counter()
+    tallies = [Tally() for _ in range(options.clients)]
+    until = started + options.seconds
+    threads = [threading.Thread(target=_closed_client, args=(options, tally, until)) for tally in tallies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    whole = Tally()
+    for tally in tallies:
+        whole.latencies += tally.latencies
+        whole.errors += tally.errors
+    return whole.report(time.perf_counter() - started)
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _exchange(streams: Streams, head: bytes) -> bool:
+    reader, writer = streams
+    writer.write(head)
+    answer = await reader.readuntil(b"\r\n\r\n")
+    length = _body_length(answer)
+    if length is None:
+        await reader.read()
+    else:
+        await reader.readexactly(length)
+    return answer[9:12] == b"200" and b"connection: close" not in answer.lower()
+
+
+async def _one(options: argparse.Namespace, due: float, pool: list[Streams], tally: Tally) -> None:
+    streams = None
+    try:
+        streams = pool.pop() if pool else await asyncio.open_connection("127.0.0.1", options.port)
+        reusable = await asyncio.wait_for(_exchange(streams, _head(options.path, options.pool > 0)), 30)
+    except (OSError, EOFError, asyncio.TimeoutError):
+        tally.add(due, good=False)
+        reusable = False
+    else:
+        tally.add(due, good=True)
+    if reusable and len(pool) < options.pool:
+        pool.append(streams)  # type: ignore[arg-type]
+    elif streams:
+        streams[1].close()
+
+
+async def _poisson(options: argparse.Namespace) -> str:
+    arrivals = random.Random(options.seed)
+    tally, pool, tasks = Tally(), [], []
+    started = due = time.perf_counter()
+    while due < started + options.seconds:
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        tasks.append(asyncio.create_task(_one(options, due, pool, tally)))
+        due += arrivals.expovariate(options.rate)
+    await asyncio.gather(*tasks)
+    return tally.report(time.perf_counter() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("mode", choices=["closed", "poisson"])
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--path", default="/")
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--clients", type=int, default=2, help="closed: number of threads")
+    parser.add_argument("--keep-alive", action="store_true", help="closed: keep the connections")
+    parser.add_argument("--timeout", type=float, default=5.0, help="closed: seconds to wait for an answer")
+    parser.add_argument("--rate", type=float, default=100.0, help="poisson: requests a second")
+    parser.add_argument("--seed", type=int, default=1, help="poisson: the same seed gives the same arrivals")
+    parser.add_argument("--pool", type=int, default=0, help="poisson: connections kept")
+    options = parser.parse_args()
+    print(closed(options) if options.mode == "closed" else asyncio.run(_poisson(options)))
+
+
+if __name__ == "__main__":
+    main()

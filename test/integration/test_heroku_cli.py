@@ -8,7 +8,9 @@ Nothing leaves the machine: HEROKU_HOST names the stand-in and telemetry is off.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.skipif(
     CLI is None, reason="the Heroku CLI isn't installed: set HEROKU_CLI or put heroku on PATH"
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 OURS = "https://github.com/OWNER/heroku-buildpack-django-waitress"
 PYTHON = "urn:buildpack:heroku/python"  # as the platform keeps `heroku/python`
 PYTHON_ARCHIVE = REGISTRY["heroku/python"]  # as the CLI sends a name that the user typed
@@ -196,3 +199,27 @@ def test_unsetting_a_config_var(platform: PlatformApi, checkout: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert platform.writes == [Request("PATCH", "/apps/example/config-vars", {"WEB_CONCURRENCY": None})]
     assert platform.config_vars == {}
+
+
+def test_every_heroku_command_in_our_texts_exists(platform: PlatformApi, checkout: Path) -> None:
+    """What a message or README tells people to type is a command of the CLI, or of a plugin that the text names."""
+    listed = heroku(platform, checkout, "heroku commands --json")
+    commands = {command["id"] for command in json.loads(listed.stdout)}
+    commands |= {alias for command in json.loads(listed.stdout) for alias in command.get("aliases", [])}
+    plugins = {"builds:cache:purge": "heroku plugins:install heroku-builds"}
+
+    unknown = set()
+    for path in our_texts():
+        text = path.read_text(encoding="utf-8")
+        for named in re.findall(r"\bheroku ([a-z]+(?::[a-z-]+)*)\b(?!/)", text):
+            if named not in commands and not (named in plugins and plugins[named] in text):
+                unknown.add(f"{path.relative_to(ROOT)}: heroku {named}")
+    assert not unknown
+
+
+def our_texts() -> list[Path]:
+    """README and every file whose messages a user may read."""
+    found = [
+        path for folder in ("bin", "lib") for path in (ROOT / folder).rglob("*") if path.suffix in ("", ".sh", ".py")
+    ]
+    return [path for path in [*found, ROOT / "README.md"] if path.is_file()]

@@ -1,0 +1,170 @@
+"""The threads of one worker. The one that rested last works first: its database connection is still warm."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from waitress.task import ThreadedTaskDispatcher
+
+
+class Seat:
+    """One thread's place: where it rests, and what it works on."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.work: Any = None
+        self.wake = threading.Lock()
+        self.wake.acquire()
+        self.since = 0.0  # time.monotonic() when it took up `work`
+        self.reported = False
+        self.ident: int | None = None
+
+
+class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has no types
+    """Hands each complete request to a resting thread, or queues it.
+
+    `on_rest` is called from a thread that found no more work; `close_connections` in each thread before it ends, and
+    when close_idle_connections() asks for it.
+    """
+
+    def __init__(self, on_rest: Callable[[], None], close_connections: Callable[[], None]) -> None:
+        super().__init__()
+        self.on_rest = on_rest
+        self.close_connections = close_connections
+        self.seats: dict[int, Seat] = {}
+        self.resting: list[Seat] = []
+        self.closing = False  # connections close after each request, for nothing more is to come
+        self.deepest = 0  # queue depth since the last look, and when it last grew
+        self.delayed = 0
+
+    @property
+    def busy(self) -> int:
+        """How many threads work on a request."""
+        return len(self.seats) - len(self.resting)
+
+    def has_rest(self) -> bool:
+        """Tell whether a thread is free for one more request."""
+        return bool(self.resting) and not self.queue
+
+    def set_thread_count(self, count: int) -> None:
+        """Start threads until there are `count`, or let the surplus end after their present work."""
+        with self.lock:
+            surplus = [self._leave() for _ in range(max(0, len(self.seats) - self.stop_count - count))]
+            free = (number for number in range(count) if number not in self.seats)
+            for number in list(free)[: max(0, count - len(self.seats))]:
+                self.seats[number] = Seat(number)
+                self.threads.add(number)
+                self.start_new_thread(self.handler_thread, number)
+        for seat in surplus:
+            if seat is not None:
+                seat.wake.release()
+
+    def _leave(self) -> Seat | None:
+        self.stop_count += 1
+        return self.resting.pop() if self.resting else None
+
+    def handler_thread(self, thread_no: int) -> None:
+        """Work until told to end. No exception of the app ends a thread."""
+        seat = self.seats[thread_no]
+        seat.ident = threading.get_ident()
+        try:
+            while self._next(seat):
+                self._work(seat)
+        finally:
+            self._close_connections()
+            with self.lock:
+                self.seats.pop(thread_no, None)
+                self.threads.discard(thread_no)
+                self.thread_exit_cv.notify_all()
+
+    def _next(self, seat: Seat) -> bool:
+        """Wait for work; False when this thread shall end. A queued task always goes first."""
+        while True:
+            with self.lock:
+                if self.queue:
+                    seat.work = self.queue.popleft()
+                    return True
+                if self.stop_count:
+                    self.stop_count -= 1
+                    return False
+                self.resting.append(seat)
+            self.on_rest()
+            seat.wake.acquire()
+            if seat.work is not None:
+                return True
+            if self.closing:
+                self._close_connections()
+
+    def _work(self, seat: Seat) -> None:
+        seat.since, seat.reported = time.monotonic(), False
+        try:
+            seat.work.service()
+        except BaseException:
+            self.logger.exception("Exception when servicing %r", seat.work)
+        finally:
+            seat.work = None
+        if self.closing:
+            self._close_connections()
+
+    def _close_connections(self) -> None:
+        try:
+            self.close_connections()
+        except Exception:
+            self.logger.exception("Exception when closing this thread's database connections")
+
+    def add_task(self, task: Any) -> None:
+        """Give `task` to a resting thread or queue it; from any thread."""
+        with self.lock:
+            if self.resting and not self.queue:
+                seat = self.resting.pop()
+                seat.work = task
+            else:
+                self.queue.append(task)
+                self.delayed += 1
+                self.deepest = max(self.deepest, len(self.queue))
+                return
+        seat.wake.release()
+
+    def close_idle_connections(self) -> None:
+        """From now on, close a thread's database connections as soon as it has no request: at once where it rests."""
+        with self.lock:
+            self.closing = True
+            woken, self.resting = self.resting, []
+        for seat in woken:
+            seat.wake.release()
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+        """End all threads, waiting up to `timeout` seconds; return whether pending tasks were cancelled."""
+        with self.lock:
+            cancelled = list(self.queue) if cancel_pending else []
+            if cancel_pending:
+                self.queue.clear()
+        for task in cancelled:
+            task.cancel()
+        self.set_thread_count(0)
+        deadline = time.monotonic() + timeout
+        with self.lock:
+            while self.seats and time.monotonic() < deadline:
+                self.thread_exit_cv.wait(min(0.1, timeout))
+        return cancel_pending
+
+    def stack(self, seat: Seat) -> str:
+        """Return where the thread at `seat` is now, innermost call first: `views.py:12 report < ...`."""
+        frame = sys._current_frames().get(seat.ident or 0)
+        calls: list[str] = []
+        while frame is not None and len(calls) < 25:
+            code = frame.f_code
+            calls.append(f"{code.co_filename}:{frame.f_lineno} {code.co_name}")
+            frame = frame.f_back
+        return " < ".join(calls)
+
+    def take_delays(self) -> tuple[int, int]:
+        """Return how many requests had to wait for a thread since the last call, and the longest queue."""
+        with self.lock:
+            taken = self.delayed, self.deepest
+            self.delayed = self.deepest = 0
+        return taken

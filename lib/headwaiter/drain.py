@@ -1,0 +1,123 @@
+"""Leaving without anybody noticing: stop accepting, answer everything that was begun, then go."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+import sys
+import time
+from typing import Any
+
+from headwaiter import log
+
+QUIET_SECONDS = 1.0  # how long an open connection that says nothing may still begin its request
+EMPTY_SECONDS = 0.25  # how long the kernel's queue must stay empty: a handshake that was under way takes a round trip
+SO_ATTACH_FILTER = 26  # asm-generic/socket.h
+TCP_FLAGS, SYN = 13, 0x02  # where a TCP header has its flags
+
+
+def refuse_handshakes(listener: socket.socket) -> bool:
+    """Have the kernel drop every new connection attempt to `listener`; what is in its queue can then be emptied.
+
+    Otherwise a connection that enters between the last accept() and close() is reset. The client repeats its attempt
+    after a second and finds the port closed or, better, our successor. Linux and TCP only; False where it can't be.
+    """
+    if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return False
+    instructions = (
+        (0x30, 0, 0, TCP_FLAGS),  # load the byte with the flags
+        (0x45, 0, 1, SYN),  # SYN set? next line, else the one after it
+        (0x06, 0, 0, 0),  # drop
+        (0x06, 0, 0, 0xFFFFFFFF),  # keep
+    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in instructions))
+    program = struct.pack("@HP", len(instructions), ctypes.addressof(code))
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+    except OSError:
+        return False
+    return True
+
+
+class Drain:
+    """One worker's way out, advanced by step(); `for_good` means that the whole dyno stops, not this worker alone."""
+
+    def __init__(self, worker: Any, *, for_good: bool, reason: str) -> None:
+        self.worker = worker
+        self.for_good = for_good
+        self.began = time.monotonic()
+        self.deadline = self.began + worker.settings.drain_seconds
+        self.listening = True
+        self.empty_since: float | None = None
+        self.over = False
+        log.line(
+            "drain",
+            reason=reason,
+            requests=worker.dispatcher.busy + len(worker.dispatcher.queue),
+            connections=len(worker.channels()),
+        )
+        if for_good:
+            for server in worker.servers:
+                refuse_handshakes(server.socket)
+        else:
+            self._close_listeners()  # the others, and our successor, take what is in the queue
+        worker.dispatcher.close_idle_connections()
+
+    def step(self) -> float:
+        """Go on; return in how many seconds to call again."""
+        now = time.monotonic()
+        if self.listening:
+            self._empty_queue(now)
+        self._close_quiet(now)
+        if now >= self.deadline:
+            self._cut(now)
+        elif not self.listening and not self.worker.channels() and not self._working():
+            self.over = True
+            log.line("drained", seconds=round(now - self.began, 2))
+        return 0.05 if now - self.began < 5 else 0.2
+
+    def _working(self) -> bool:
+        dispatcher = self.worker.dispatcher
+        return bool(dispatcher.busy or dispatcher.queue)
+
+    def _empty_queue(self, now: float) -> None:
+        taken = sum(server.accept_all() for server in self.worker.servers)
+        if taken or self.empty_since is None:
+            self.empty_since = now
+        elif now - self.empty_since >= EMPTY_SECONDS:
+            self._close_listeners()
+
+    def _close_listeners(self) -> None:
+        self.listening = False
+        for server in self.worker.servers:
+            server.stop_listening()
+
+    def _close_quiet(self, now: float) -> None:
+        """Close connections without a request. Not at once: one that is in use may just be sending its next."""
+        wall = time.time()
+        if now - self.began < QUIET_SECONDS:
+            return
+        for channel in self.worker.channels():
+            busy = channel.requests or channel.request is not None or channel.total_outbufs_len
+            if not busy and not channel.lingering and wall - channel.last_activity >= QUIET_SECONDS:
+                channel.close_when_flushed = True
+                self.worker.loop.settle(channel)
+
+    def _cut(self, now: float) -> None:
+        self.over = True
+        channels = self.worker.channels()
+        requests = sum(bool(channel.requests) for channel in channels)
+        answers = sum(bool(channel.total_outbufs_len and not channel.requests) for channel in channels)
+        uploads = sum(channel.request is not None and not channel.requests for channel in channels)
+        if not (requests or answers or uploads):
+            log.line("drained", seconds=round(now - self.began, 2))
+            return
+        log.line(
+            "drained",
+            seconds=round(now - self.began, 2),
+            cut_requests=requests,
+            cut_answers=answers,
+            cut_uploads=uploads,
+            msg="What was still under way had to be cut: --drain-seconds were over.",
+        )

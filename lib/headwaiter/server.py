@@ -1,0 +1,408 @@
+"""One worker: Waitress's server classes on our loop, from the first connection to the last answer."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import waitress
+from waitress.adjustments import Adjustments
+from waitress.server import TcpWSGIServer, UnixWSGIServer
+
+from headwaiter import compat, log
+from headwaiter.settings import Settings
+
+if TYPE_CHECKING or not compat.missing_parts():
+    from headwaiter.channel import Channel
+    from headwaiter.dispatcher import Dispatcher
+    from headwaiter.drain import Drain
+    from headwaiter.loop import make_loop
+    from headwaiter.spool import ON_DISK_OF_ONE, Memory
+    from headwaiter.stats import Stats, resident_mb
+    from headwaiter.watch import Watch
+
+RETIRED = 75  # exit status of a worker that has served its time and wants to be replaced
+LEFT_AT_ONCE = 130  # a second SIGINT: what a shell makes of it
+TRUSTED_HEADERS = "x-forwarded-for x-forwarded-proto x-forwarded-port"  # never -host: the router passes the client's
+CONNECTIONS = 10_000  # at most; half of the file descriptors if these are fewer
+SPARE_FDS = 200  # for the app: database connections, files
+GATE_SECONDS = 0.5  # so long we leave connections to other processes while our own threads are all busy
+ACCEPT_AT_ONCE = 32
+PAUSE_AFTER_FAILED_ACCEPT = 0.5  # seconds; EMFILE and the like would repeat at once
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class WorkerControl:
+    """What the supervisor lets a worker ask.
+
+    may_retire: True when this worker may leave now to be replaced; from then on no other worker gets True.
+    stop: asked about once a second; True has the same effect as SIGTERM.
+    """
+
+    may_retire: Callable[[], bool] = _never
+    stop: Callable[[], bool] = _never
+
+
+class _Server:
+    """What our TCP and our Unix server share; mixed into Waitress's."""
+
+    worker: Worker
+
+    def pull_trigger(self) -> None:
+        """Do nothing: our channels tell the loop themselves when it's needed."""
+
+    def readable(self) -> bool:
+        """Tell Waitress's poll whether to watch this listening socket."""
+        return bool(self.accepting and self.worker.accepts())  # type: ignore[attr-defined]
+
+    def handle_accept(self) -> None:
+        """Accept what is there: a burst when we're alone, one connection where other processes want some, too."""
+        for _ in range(ACCEPT_AT_ONCE if self.worker.takes_bursts() else 1):
+            if not self.accept_one():
+                return
+            if not self.worker.accepts():
+                return
+
+    def accept_all(self) -> int:
+        """Accept everything in the kernel's queue; return how many connections that was."""
+        count = 0
+        while self.accepting and self.accept_one():  # type: ignore[attr-defined]
+            count += 1
+        return count
+
+    def accept_one(self) -> bool:
+        """Accept a connection and read what it already sent; False when there's none."""
+        server: Any = self
+        try:
+            connection, address = server.socket.accept()
+        except (BlockingIOError, InterruptedError):
+            return False
+        except ConnectionAbortedError:
+            return True
+        except OSError as error:
+            self.worker.accept_failed(error)
+            return False
+        try:
+            server.set_socket_options(connection)
+        except OSError:  # macOS: the client has left already
+            connection.close()
+            return True
+        channel = server.channel_class(server, connection, server.fix_addr(address), server.adj, map=server._map)
+        channel.handle_read()
+        self.worker.loop.settle(channel)
+        return True
+
+    def stop_listening(self) -> None:
+        """Close the listening socket; the open connections stay."""
+        server: Any = self
+        if server.socket is not None:
+            fd = server._fileno
+            server.accepting = False
+            server.del_channel()
+            self.worker.loop.forget_listener(fd)
+            server.socket.close()
+
+
+if not compat.missing_parts():
+
+    class TcpServer(_Server, TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
+        """A listening TCP socket."""
+
+        channel_class = Channel
+
+    class UnixServer(_Server, UnixWSGIServer):  # type: ignore[misc]
+        """A listening Unix socket."""
+
+        channel_class = Channel
+
+
+class Worker:
+    """Everything one worker process has: its listening sockets, connections, threads and buffers."""
+
+    def __init__(
+        self,
+        application: Any,
+        listeners: Sequence[socket.socket],
+        settings: Settings,
+        *,
+        threads: int,
+        processes: int = 1,
+        control: WorkerControl | None = None,
+    ) -> None:
+        self.settings = settings
+        self.processes = processes
+        self.control = control or WorkerControl()
+        self.memory = Memory()
+        self.stats = Stats()
+        self.lingering: dict[Channel, float] = {}
+        self.out_of_room = 0
+        self.behind_router = settings.trust_proxy
+        self.drain: Drain | None = None
+        self.exit_status = 0
+        self.stopping = ""  # the signal that asked for it, before the drain begins
+        self.interrupts = 0
+        self.left = False
+        self.gated_since: float | None = None
+        self.no_accept_before = 0.0
+        self.next_second = 0.0
+        self.adj = adjustments(settings, threads)
+        self.adj.memory = self.memory
+        self.map: dict[int, Any] = {}
+        self.loop = make_loop(self.map)
+        self.dispatcher = Dispatcher(self._thread_rests, close_database_connections)
+        self.watch = Watch(self)
+        self.servers: list[Any] = [self._server(application, listener) for listener in listeners]
+        self.dispatcher.set_thread_count(threads)
+
+    def _server(self, application: Any, listener: socket.socket) -> Any:
+        kind = UnixServer if listener.family == getattr(socket, "AF_UNIX", None) else TcpServer
+        server = kind(
+            application,
+            self.map,
+            True,
+            listener,
+            dispatcher=self.dispatcher,
+            adj=self.adj,
+            sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
+            bind_socket=False,
+        )
+        server.worker = self
+        self.loop.add_listener(server._fileno)
+        self.loop.add_trigger(server.trigger._fileno)
+        self.loop.trigger = server.trigger
+        return server
+
+    # What the loop asks
+
+    def run(self) -> int:
+        """Serve until drained; return the exit status."""
+        try:
+            self.loop.run(self)
+        finally:
+            rest = self.drain.deadline - time.monotonic() if self.drain else 0.0
+            self._close(0.0 if self.left else max(0.1, rest))
+        return LEFT_AT_ONCE if self.left else self.exit_status
+
+    def tick(self) -> float:
+        """Do what is due by the clock; return in how many seconds to call again."""
+        now = time.monotonic()
+        if self.stopping and not (self.drain and self.drain.for_good):
+            self.start_drain(self.stopping, for_good=True)
+        self.watch.tick(now)
+        if now >= self.next_second:
+            self.next_second = now + 1.0
+            self._look_at_control()
+        if self.drain:
+            return self.drain.step()
+        if self.gated_since is not None or now < self.no_accept_before:
+            return 0.1
+        return 0.25 if len(self.map) > 200 else 1.0
+
+    def finished(self) -> bool:
+        """Tell whether the loop shall end."""
+        return self.left or bool(self.drain and self.drain.over)
+
+    def accepts(self) -> bool:
+        """Tell whether a new connection is welcome: there's room, and a thread is free or nobody else has one either.
+
+        While other processes share the listening socket, each takes only what it can begin at once. When all are busy
+        for long, connections come in none the less: leaving clients are noticed only then, and waiting is measured.
+        """
+        now = time.monotonic()
+        if self.drain or now < self.no_accept_before:
+            return False
+        if self.processes > 1 and not self.dispatcher.has_rest():
+            if self.gated_since is None:
+                self.gated_since = now
+            if now - self.gated_since < GATE_SECONDS:
+                return False
+        else:
+            self.gated_since = None
+        return len(self.map) < self.adj.connection_limit or self.watch.make_room()
+
+    def takes_bursts(self) -> bool:
+        """Tell whether several connections may be accepted at once."""
+        return self.processes == 1 or self.gated_since is not None
+
+    def closes_connections(self) -> bool:
+        """Tell whether answers end their connection: when draining, and when another process may be less busy."""
+        return self.drain is not None or (self.processes > 1 and bool(self.dispatcher.queue))
+
+    def channels(self) -> list[Channel]:
+        """Return the open connections."""
+        return [channel for server in self.servers for channel in list(server.active_channels.values())]
+
+    def accept_failed(self, error: OSError) -> None:
+        """Make room and wait a little after accept() failed, most likely for want of file descriptors."""
+        made_room = error.errno in (errno.EMFILE, errno.ENFILE) and self.watch.make_room()
+        self.no_accept_before = time.monotonic() + (0.01 if made_room else PAUSE_AFTER_FAILED_ACCEPT)
+        if not made_room:
+            log.line("warning", msg="A connection couldn't be accepted.", error=str(error), open=len(self.map))
+
+    # Leaving
+
+    def start_drain(self, reason: str, *, for_good: bool) -> None:
+        """Begin to leave."""
+        self.drain = Drain(self, for_good=for_good, reason=reason)
+        if for_good:
+            self.exit_status = 0
+
+    def handle_signal(self, number: int, _frame: object = None) -> None:
+        """React to SIGTERM or SIGINT; the rest happens in the loop, for this may interrupt anything."""
+        self.stopping = self.stopping or signal.Signals(number).name
+        if number == signal.SIGINT:
+            self.interrupts += 1
+            self.left = self.interrupts > 1
+        self.loop.wake()
+
+    def _look_at_control(self) -> None:
+        if self.control.stop():
+            self.stopping = self.stopping or "stop"
+        if self.drain is None and (reason := self._reason_to_retire()) and self.control.may_retire():
+            self.exit_status = RETIRED
+            self.start_drain(reason, for_good=False)
+
+    def _reason_to_retire(self) -> str:
+        settings = self.settings
+        if settings.max_requests and self.stats.requests >= settings.max_requests:
+            return "max-requests"
+        if settings.max_memory_mb and resident_mb() > settings.max_memory_mb:
+            return "max-memory"
+        return ""
+
+    def _thread_rests(self) -> None:
+        if self.loop.gated:
+            self.loop.wake()
+
+    def _close(self, timeout: float) -> None:
+        self.dispatcher.shutdown(cancel_pending=True, timeout=timeout)
+        for channel in self.channels():
+            channel.handle_close()
+        for server in self.servers:
+            server.stop_listening()
+            server.trigger.close()
+        self.loop.close()
+
+
+def adjustments(settings: Settings, threads: int) -> Adjustments:
+    """Return Waitress's settings: the user's own, then ours, then Waitress's defaults."""
+    chosen = dict(settings.waitress)
+    defaults: dict[str, object] = {
+        "connection_limit": connection_limit(),
+        "backlog": 4096,  # the kernel takes at most net.core.somaxconn
+        "recv_bytes": 32 * 1024,
+        "max_request_header_size": 64 * 1024,  # nginx: 32 KB; a slow client holds it in memory
+        "inbuf_overflow": 256 * 1024,  # bytes of a body in memory, while all bodies together keep their share
+        "outbuf_high_watermark": ON_DISK_OF_ONE,
+        "channel_timeout": 120,  # the router keeps idle connections 90 s
+        "clear_untrusted_proxy_headers": True,
+        "ident": None,
+    }
+    if settings.trust_proxy and "trusted_proxy" not in chosen:
+        defaults |= {"trusted_proxy": "*", "trusted_proxy_count": 1, "trusted_proxy_headers": TRUSTED_HEADERS}
+    return Adjustments(**{**defaults, **chosen, "threads": threads})
+
+
+def connection_limit() -> int:
+    """Raise the limit of open files as far as allowed, and return how many connections fit: each may need a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CONNECTIONS + SPARE_FDS
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+        except (OSError, ValueError):
+            pass
+    return max(100, min(CONNECTIONS, (soft - SPARE_FDS) // 2))
+
+
+def close_database_connections() -> None:
+    """Close the Django connections of the calling thread; does nothing for a site without Django."""
+    if "django" in sys.modules:
+        from headwaiter import database  # the only module that imports Django
+
+        database.close_all()
+
+
+@contextmanager
+def _signals(worker: Worker) -> Iterator[None]:
+    """Give SIGTERM and SIGINT to `worker`, where this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # Python runs a handler only between two instructions of its own: the byte ends a poll that was just beginning.
+    pipe_end = worker.loop.trigger.trigger
+    os.set_blocking(pipe_end, False)
+    before_fd = signal.set_wakeup_fd(pipe_end, warn_on_full_buffer=False)
+    before = {number: signal.signal(number, worker.handle_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before_fd)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def serve(
+    application: Any,
+    listeners: Sequence[socket.socket],
+    settings: Settings,
+    *,
+    threads: int,
+    processes: int = 1,
+    stop: WorkerControl | None = None,
+) -> int:
+    """Serve `application` on the bound `listeners` until drained; return the exit status.
+
+    0 after SIGTERM, SIGINT or `stop`, RETIRED when this worker is to be replaced, 130 after a second SIGINT.
+    """
+    missing = compat.missing_parts()
+    if missing:
+        return _serve_plainly(application, listeners, settings, threads, missing)
+    worker = Worker(application, listeners, settings, threads=threads, processes=processes, control=stop)
+    with _signals(worker):
+        return worker.run()
+
+
+def _serve_plainly(
+    application: Any, listeners: Sequence[socket.socket], settings: Settings, threads: int, missing: list[str]
+) -> int:
+    """Serve with Waitress as it is, because it lacks what we build on."""
+    try:
+        installed = version("waitress")
+    except PackageNotFoundError:
+        installed = "unknown"
+    log.line(
+        "warning",
+        waitress=installed,
+        missing=",".join(missing),
+        msg="This Waitress isn't one we know: serving without protection from slow clients and without a full drain.",
+    )
+
+    def leave(*_: object) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+    options = {**settings.waitress, "threads": threads, "clear_untrusted_proxy_headers": True}
+    if settings.trust_proxy:
+        options |= {"trusted_proxy": "*", "trusted_proxy_headers": TRUSTED_HEADERS}
+    server = waitress.create_server(application, sockets=list(listeners), **options)
+    server.run()
+    return 0

@@ -1,0 +1,168 @@
+"""What a worker does by the clock: drop clients that are too slow, make room, and say what it sees."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import Counter
+from typing import Any
+
+from headwaiter import log
+from headwaiter.channel import Channel
+from headwaiter.stats import resident_mb
+
+ROUND_SECONDS = 5.0  # every connection is looked at about this often
+SLICES = 20  # in as many steps, so that no request waits for a look at thousands
+QUEUE_LINE_SECONDS = 60.0
+ROOM_FOR = 50  # when there's no room, one connection in this many is closed
+
+
+class Watch:
+    """Looks after the connections and threads of one worker; `tick()` comes from the loop."""
+
+    def __init__(self, worker: Any) -> None:
+        now = time.monotonic()
+        self.worker = worker
+        self.unseen: list[Channel] = []
+        self.next_slice = self.next_second = now
+        self.next_queue_line = now
+        self.next_metrics = now + worker.settings.metrics_seconds
+        self.dropped: Counter[str] = Counter()
+        self.example = ""
+        self.next_dropped_line = now
+
+    def tick(self, now: float) -> None:
+        """Do what is due at `now` (time.monotonic())."""
+        if now >= self.next_slice:
+            self.next_slice = now + ROUND_SECONDS / SLICES
+            self._review_slice(time.time())
+        if now >= self.next_second:
+            self.next_second = now + 1.0
+            self._close_lingering(now)
+            self._report_slow_requests(now)
+            self._report_queue(now)
+            self._report_dropped(now)
+            self._report_metrics(now)
+
+    # Connections
+
+    def _review_slice(self, wall: float) -> None:
+        if not self.unseen:
+            self.unseen = self.worker.channels()
+        share = -(-len(self.worker.channels()) // SLICES)
+        for channel in self.unseen[:share]:
+            if channel._fileno is not None:
+                self._review(channel, wall)
+        del self.unseen[:share]
+
+    def _review(self, channel: Channel, wall: float) -> None:
+        silent = wall - channel.last_activity > channel.adj.channel_timeout
+        if channel.total_outbufs_len:
+            if silent:
+                self.drop(channel, "reads-nothing")
+        elif channel.requests or channel.lingering:
+            return
+        elif silent:
+            channel.will_close = True
+            self.worker.loop.settle(channel)
+        elif channel.request is not None and self._too_slow(channel, wall):
+            self.drop(channel, "sends-too-slowly")
+
+    def _too_slow(self, channel: Channel, wall: float) -> bool:
+        """Compare the bytes of the last min_rate_seconds with the minimum; a new period begins after each look."""
+        settings = self.worker.settings
+        seconds = wall - channel.rate_from
+        if not settings.min_rate or seconds < settings.min_rate_seconds:
+            return False
+        if channel.bytes_in - channel.rate_bytes < settings.min_rate * seconds:
+            return True
+        channel.rate_from, channel.rate_bytes = wall, channel.bytes_in
+        return False
+
+    def drop(self, channel: Channel, reason: str) -> None:
+        """Close `channel` for `reason`, which the log tells."""
+        self.dropped[reason] += 1
+        self.example = str(channel.addr[0]) if channel.addr else ""
+        channel.will_close = True
+        self.worker.loop.settle(channel)
+
+    def make_room(self) -> bool:
+        """Close the connections that are missed least, and tell whether there was one.
+
+        First those that wait between two requests, then those that never said anything, then those that have been at
+        sending a header for longest; the longest silent first. Whoever has a request under way stays.
+        """
+        channels = [c for c in self.worker.channels() if not (c.requests or c.total_outbufs_len or c.lingering)]
+        choices = (
+            ("idle", [c for c in channels if c.request is None and c.bytes_in]),
+            ("silent", [c for c in channels if c.request is None and not c.bytes_in]),
+            ("unfinished-header", [c for c in channels if c.request is not None and not c.request.headers_finished]),
+        )
+        for kind, candidates in choices:
+            if candidates:
+                count = max(1, len(channels) // ROOM_FOR)
+                for channel in heapq.nsmallest(count, candidates, key=lambda c: (c.rate_from, c.last_activity)):
+                    self.drop(channel, f"room-for-others-{kind}")
+                return True
+        return False
+
+    def _close_lingering(self, now: float) -> None:
+        for channel in [channel for channel, until in self.worker.lingering.items() if now > until]:
+            channel.handle_close()
+
+    # The log
+
+    def _report_slow_requests(self, now: float) -> None:
+        limit = self.worker.settings.slow_request_seconds
+        for seat in list(self.worker.dispatcher.seats.values()):
+            channel = seat.work
+            if limit and channel is not None and not seat.reported and now - seat.since > limit:
+                seat.reported = True
+                self._report_slow_request(seat, channel, now)
+
+    def _report_slow_request(self, seat: Any, channel: Channel, now: float) -> None:
+        try:
+            request = channel.requests[0]
+        except IndexError:  # it has just ended
+            return
+        log.line(
+            "slow-request",
+            seconds=round(now - seat.since, 1),
+            method=getattr(request, "command", None),
+            path=str(getattr(request, "request_uri", "")).split("?", 1)[0],
+            request_id=request.headers.get("X_REQUEST_ID"),
+            thread=seat.number,
+            stack=self.worker.dispatcher.stack(seat),
+        )
+
+    def _report_queue(self, now: float) -> None:
+        if now < self.next_queue_line:
+            return
+        delayed, deepest = self.worker.dispatcher.take_delays()
+        if delayed:
+            self.next_queue_line = now + QUEUE_LINE_SECONDS
+            log.line("queue", waited=delayed, deepest=deepest, threads=len(self.worker.dispatcher.seats))
+
+    def _report_dropped(self, now: float) -> None:
+        if not self.dropped or now < self.next_dropped_line:
+            return
+        self.next_dropped_line = now + ROUND_SECONDS
+        for reason, count in self.dropped.items():
+            log.line("slow-client", dropped=count, reason=reason, remote=self.example)
+        self.dropped.clear()
+
+    def _report_metrics(self, now: float) -> None:
+        period = self.worker.settings.metrics_seconds
+        if not period or now < self.next_metrics:
+            return
+        self.next_metrics = now + period
+        dispatcher = self.worker.dispatcher
+        p95 = self.worker.stats.take_p95()
+        samples = {
+            "sample#busy-threads": dispatcher.busy,
+            "sample#queue-depth": len(dispatcher.queue),
+            "sample#connections": len(self.worker.channels()),
+            "sample#memory_rss": f"{resident_mb():.1f}MB",
+            "sample#p95": None if p95 is None else f"{p95 * 1000:.1f}ms",
+        }
+        log.line("metrics", **samples)

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGTERM
 
 LIB = Path(__file__).parents[2] / "lib"
 PATIENCE = 60.0  # seconds until a test gives up; nothing waits so long unless it is broken
@@ -95,7 +96,7 @@ class Server:
         """Return the process ids of the workers, the oldest first."""
         return children(self.pid)
 
-    def signal(self, number: int = signal.SIGTERM) -> None:
+    def signal(self, number: int = SIGTERM) -> None:
         self.process.send_signal(number)
 
     def wait(self) -> int:
@@ -104,7 +105,7 @@ class Server:
         self._reader.join(PATIENCE)
         return status
 
-    def stop(self, number: int = signal.SIGTERM) -> int:
+    def stop(self, number: int = SIGTERM) -> int:
         self.signal(number)
         return self.wait()
 

@@ -1,0 +1,124 @@
+"""What the deployment itself says about how the site runs: config vars, app.json, Dockerfile, uwsgi.ini, Procfile."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from python_source import SETTINGS
+from repository import ProjectError, Repository, join
+
+CONFIG_VARS = ("HEADWAITER_DIR", "HEADWAITER_APP", SETTINGS)
+MAX_CONFIG_VAR_BYTES = 4096
+
+DEVELOPMENT = frozenset(
+    {"local", "dev", "devel", "develop", "development", "devstack", "debug", "test", "tests", "testing"}
+)
+SETTINGS_VALUE = rf"""{SETTINGS}[= ]["']?([A-Za-z_][\w.]*)"""
+WSGI_SERVERS = frozenset({"gunicorn", "waitress-serve", "uwsgi", "headwaiter", "mod_wsgi-express", "newrelic-admin"})
+APPLICATION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?(\(\))?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A value, and who says so, in words for the user."""
+
+    value: str
+    origin: str
+
+
+def read_config_vars(env_dir: str | None, repository: Repository) -> dict[str, Statement]:
+    """Our three config vars: from ENV_DIR (one file each, the content is data), else from app.json's `env`.
+
+    Raises ProjectError for a value that isn't one line of text.
+    """
+    found = {}
+    for name in CONFIG_VARS:
+        value = _config_var(Path(env_dir, name)) if env_dir else None
+        if value:
+            found[name] = Statement(value, f"the config var {name}")
+        elif value := _app_json_env(repository).get(name):
+            found[name] = Statement(value, "app.json's env")
+    for name, statement in found.items():
+        if not statement.value.isprintable():
+            raise ProjectError(
+                f"Error: {name} isn't one line of text.\n\n"
+                f"In {statement.origin}, its value is {statement.value[:80]!a}.\n\n"
+                f"Set it again: heroku config:set {name}=..."
+            )
+    return found
+
+
+def _config_var(path: Path) -> str | None:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return None
+        with path.open("rb") as file:
+            return file.read(MAX_CONFIG_VAR_BYTES).decode("utf-8", errors="backslashreplace").strip()
+    except OSError:
+        return None
+
+
+def _app_json_env(repository: Repository) -> Mapping[str, str]:
+    try:
+        env = json.loads(repository.read("app.json") or "{}").get("env", {}).items()
+    except (ValueError, AttributeError, RecursionError):
+        return {}
+    values = {name: entry.get("value") if isinstance(entry, dict) else entry for name, entry in env}
+    return {name: value.strip() for name, value in values.items() if isinstance(value, str)}
+
+
+def stated_settings(repository: Repository, directory: str) -> list[Statement]:
+    """The settings modules that deployment files set, the most binding first. They may be out of date."""
+    found = []
+    for path in dict.fromkeys((join(directory, "Dockerfile"), "Dockerfile")):
+        for instruction in re.findall(r"^[ \t]*ENV[ \t]+((?:.*\\\n)*.*)", repository.read(path) or "", re.MULTILINE):
+            found += [Statement(value, f"ENV in {path}") for value in re.findall(rf"\b{SETTINGS_VALUE}", instruction)]
+    # The last one of a Dockerfile holds, but its last stage is often the developers'.
+    found.reverse()
+    found.sort(key=lambda statement: is_development(statement.value))
+    for name in ("uwsgi.ini", "deploy/uwsgi.ini", "config/uwsgi.ini", "conf/uwsgi.ini", "docker/uwsgi.ini"):
+        for path in dict.fromkeys((join(directory, name), name)):
+            lines = re.findall(rf"^[ \t]*env[ \t]*=[ \t]*{SETTINGS_VALUE}", repository.read(path) or "", re.MULTILINE)
+            found += [Statement(value, path) for value in lines]
+    command = web_command(repository)
+    found += [
+        Statement(value, "Procfile's web process")
+        for value in re.findall(rf"(?:\b{SETTINGS}=[\"']?|\s--settings[= ])([A-Za-z_][\w.]*)", command)
+    ]
+    return found
+
+
+def is_development(name: str) -> bool:
+    """Whether a settings module's name says that it's for a developer's machine: "mysite.settings.local"."""
+    return bool(DEVELOPMENT & set(re.split(r"[._]", name.lower())))
+
+
+def web_command(repository: Repository) -> str:
+    """The command of Procfile's web process; empty when there's none."""
+    lines = re.findall(r"^web[ \t]*:[ \t]*(.*)", repository.read("Procfile") or "", re.MULTILINE)
+    return lines[-1].strip()[:MAX_CONFIG_VAR_BYTES] if lines else ""
+
+
+def web_directory(repository: Repository) -> str | None:
+    """The directory that the web command changes to, such as "backend"; None when it says nothing of the kind."""
+    found = re.search(r"(?:\bcd |--chdir[= ]|--pythonpath[= ])[ ]*[\"']?([\w./-]+)", web_command(repository))
+    directory = found[1].removeprefix("/app/").removeprefix("./").strip("/") if found else ""
+    return directory if directory and repository.is_directory(directory) else None
+
+
+def web_applications(repository: Repository) -> list[str]:
+    """What the web command may hand to its WSGI server: every word like "shop.wsgi" or "shop.wsgi:application"."""
+    try:
+        words = shlex.split(web_command(repository))
+    except ValueError:
+        words = web_command(repository).split()
+    names = [word.rpartition("/")[2] for word in words]
+    served = next((index for index, name in enumerate(names) if name in WSGI_SERVERS), len(words))
+    found = [word.removesuffix("()") for word in words[served + 1 :] if APPLICATION.fullmatch(word)]
+    return [word for word in found if ":" in word or "wsgi" in word]

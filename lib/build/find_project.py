@@ -1,0 +1,322 @@
+#!/usr/bin/env python3
+"""Finds the Django project of a repository, without running any of its code.
+
+Usage: find_project.py DIR [--env-dir ENV_DIR]
+
+ENV_DIR is the directory of config vars that Heroku passes to bin/compile. Prints one flat JSON object:
+    directory         where the site runs, relative to DIR; "." for DIR itself
+    manage_py         relative to DIR; null when there's none
+    wsgi_application  "module:attribute", as seen from directory
+    settings_module   null when the site sets it by itself
+    candidates        the other options, each as the config var that chooses it: "HEADWAITER_APP=shop.wsgi:application"
+    warnings          sentences for the user, each with what to do
+    reason            one sentence: why these
+Exit status 0; 65 (EX_DATAERR) with a message on stderr for what the user must mend; 64 (EX_USAGE) for wrong arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+# -I keeps the script's directory off the path.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from deployment import Statement, read_config_vars, stated_settings, web_directory
+from modules import Modules
+from python_source import SETTINGS, Source
+from repository import ProjectError, Repository, is_below, join, parent
+from settings_choice import choose_settings
+from site_rules import PLACEHOLDER, is_published_package, is_site_file, why_not_a_site
+from wsgi_choice import MAX_OTHERS, Application, ApplicationFinder, chosen_by_user, no_application, shown
+
+EX_USAGE = 64
+EX_DATAERR = 65
+
+MAX_PROJECTS = 20
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where a Django project is, and why there."""
+
+    directory: str
+    manage_py: str | None
+    reason: str
+
+
+def find_project(root: str, env_dir: str | None) -> dict[str, object]:
+    """The JSON object described above. Raises ProjectError for what the user must mend."""
+    repository = Repository(root)
+    config = read_config_vars(env_dir, repository)
+    projects = find_projects(repository, config.get("HEADWAITER_DIR"))
+    notes = ["The repository has very many files: not all of them were looked at."] if repository.truncated else []
+    refusal: ProjectError | None = None
+    for project in projects:
+        others = [other for other in projects if other.directory != project.directory]
+        try:
+            return describe(repository, project, others, config, notes)
+        except ProjectError as error:
+            refusal = refusal or error
+            notes.append(f"{shown(project.directory)} has a project without WSGI application: passed over.")
+    raise refusal or no_project(repository)
+
+
+def find_projects(repository: Repository, pointed: Statement | None) -> list[Project]:
+    """The Django projects, the most likely first; the only one when HEADWAITER_DIR is set."""
+    if pointed:
+        directory = check_directory(repository, pointed)
+        manage_py = join(directory, "manage.py")
+        has_manage = repository.has(manage_py)
+        return [Project(directory, manage_py if has_manage else None, f"{pointed.origin} says {shown(directory)}")]
+    served = web_directory(repository)
+    found = [
+        Project(parent(path), path, f"{path} is Django's")
+        for path in repository.python_files
+        if path.rpartition("/")[2] == "manage.py" and is_site(repository, path)
+    ]
+    found.sort(key=lambda project: (project.directory != served, project.manage_py and project.manage_py.count("/")))
+    return found[:MAX_PROJECTS] or without_manage(repository)
+
+
+def is_site(repository: Repository, path: str) -> bool:
+    """Whether a manage.py is that of a Django site."""
+    source = repository.source(path)
+    return source.is_manage and why_not_a_site(repository, path, source) is None
+
+
+def without_manage(repository: Repository) -> list[Project]:
+    """Projects whose manage.py says nothing of Django, or that have none: found by a WSGI module and its settings."""
+    if not any(search_site(repository, word) for word in (b"INSTALLED_APPS", b"ROOT_URLCONF", b"settings.configure")):
+        return []
+    found: dict[str, Project] = {}
+    for path in [*search_site(repository, b"get_wsgi_application"), *search_site(repository, b"WSGIHandler")]:
+        source = repository.source(path)
+        if source.is_django_wsgi and ("wsgi" in path or "/" not in path):
+            directory = import_root(repository, path, source.settings)
+            manage_py = join(directory, "manage.py")
+            has_manage = repository.has(manage_py)
+            found.setdefault(directory, Project(directory, manage_py if has_manage else None, f"{path} is Django's"))
+    return list(found.values())[:MAX_PROJECTS]
+
+
+def search_site(repository: Repository, word: bytes) -> list[str]:
+    """The files that hold the word and may be a site's: neither a test's or example's nor a template."""
+    found = repository.search(word, ".", frozenset())
+    return [
+        path for path in found if is_site_file(repository, path) and not PLACEHOLDER.search(repository.read(path) or "")
+    ]
+
+
+def import_root(repository: Repository, path: str, settings: list[str]) -> str:
+    """The directory that a WSGI module's settings are imported from; else the first above it that is no package."""
+    above = [parent(path)]
+    while above[-1] != ".":
+        above.append(parent(above[-1]))
+    for directory in above:
+        files = [join(directory, name.replace(".", "/")) for name in settings]
+        if any(repository.has(f"{file}.py") or repository.has(f"{file}/__init__.py") for file in files):
+            return directory
+    return next(directory for directory in above if directory == "." or not repository.has(f"{directory}/__init__.py"))
+
+
+def check_directory(repository: Repository, pointed: Statement) -> str:
+    """HEADWAITER_DIR as a normal path. Raises ProjectError when it isn't a directory of the repository."""
+    value = pointed.value
+    directory = os.path.normpath(value)
+    if os.path.isabs(directory) or directory.split("/")[0] == "..":  # noqa: PTH117 - a string, no file
+        problem = "that isn't a path inside of the repository"
+    elif not repository.is_directory(directory):
+        problem = "there is no such directory in the repository"
+    else:
+        return directory
+    raise ProjectError(
+        f"Error: HEADWAITER_DIR doesn't lead to a Django site.\n\n"
+        f"In {pointed.origin}, its value is {value[:200]!a}, and\n{problem}.\n\n"
+        f"Set it to the directory that has the site's manage.py, relative to the\n"
+        f"root of the repository, or unset it to have the site searched for:\n\n"
+        f"    heroku config:set HEADWAITER_DIR=backend\n"
+        f"    heroku config:unset HEADWAITER_DIR"
+    )
+
+
+def describe(
+    repository: Repository, project: Project, others: list[Project], config: dict[str, Statement], notes: list[str]
+) -> dict[str, object]:
+    """The JSON object for one project. Raises ProjectError when it has no WSGI application."""
+    nested = frozenset(other.directory for other in others if is_below(other.directory, project.directory))
+    modules = Modules(repository, project.directory, nested)
+    stated = stated_settings(repository, project.directory)
+    manage = repository.source(project.manage_py) if project.manage_py else Source()
+    named = [statement.value for statement in (config.get(SETTINGS), *stated) if statement] + manage.settings
+    finder = ApplicationFinder(modules, list(dict.fromkeys(named)))
+    applications = finder.all()
+    if "HEADWAITER_APP" in config:
+        applications.insert(0, chosen_by_user(modules, config["HEADWAITER_APP"]))
+    if not applications:
+        raise no_application(modules, named)
+    chosen = applications[0]
+    same = {module.path for module in modules.origins(chosen.module, chosen.attribute)}
+    rest = [other for other in applications[1:] if other.module.path not in same][:MAX_OTHERS]
+    settings = choose_settings(modules, chosen, project.manage_py, config.get(SETTINGS), stated)
+    directory, moved = run_directory(repository, project, chosen)
+    warnings = [
+        *notes,
+        *warn_of_projects(project, others, config),
+        *warn_of_applications(modules, chosen, rest, config),
+        *moved,
+        *finder.warnings,
+        *settings.warnings,
+        *warn_of_configuration(repository, project, chosen, manage),
+        *warn_of_package(repository, project, config),
+    ]
+    return {
+        "directory": directory,
+        "manage_py": project.manage_py,
+        "wsgi_application": chosen.name,
+        "settings_module": settings.module,
+        "candidates": [
+            *(f"HEADWAITER_DIR={other.directory}" for other in others),
+            *(f"HEADWAITER_APP={other.name}" for other in rest),
+            *(f"{SETTINGS}={name}" for name in settings.others),
+        ],
+        "warnings": warnings,
+        "reason": f"{project.reason}; {chosen.reason}; the settings: {settings.reason}.",
+    }
+
+
+def run_directory(repository: Repository, project: Project, chosen: Application) -> tuple[str, list[str]]:
+    """Where the application can be imported from: the project's directory, or the one that its package is in."""
+    base = chosen.module.base
+    if base in (project.directory, "."):
+        return project.directory, []
+    if any(repository.is_file(join(project.directory, name)) for name in ("pyproject.toml", "setup.py")):
+        return project.directory, [
+            f"{chosen.module.name} is below {shown(base)}: it must be installed as a package, by the requirements. "
+            f"To run from there instead: heroku config:set HEADWAITER_DIR={base}"
+        ]
+    return base, [
+        f"{chosen.module.name} is below {shown(base)}, so the site runs from there. To run from elsewhere: "
+        f"heroku config:set HEADWAITER_DIR={project.directory} and PYTHONPATH=/app/{base}"
+    ]
+
+
+def warn_of_projects(project: Project, others: list[Project], config: dict[str, Statement]) -> list[str]:
+    """Other projects are an ambiguity, unless the user chose."""
+    if not others or "HEADWAITER_DIR" in config:
+        return []
+    names = ", ".join(shown(other.directory) for other in others[:MAX_OTHERS])
+    return [
+        f"There is a Django project in {names}, too: {shown(project.directory)} is taken. "
+        f"To choose: heroku config:set HEADWAITER_DIR={others[0].directory}"
+    ]
+
+
+def warn_of_applications(
+    modules: Modules, chosen: Application, rest: list[Application], config: dict[str, Statement]
+) -> list[str]:
+    """Other WSGI applications are one as well; also a name that only a star import may bring."""
+    warnings = []
+    if rest and "HEADWAITER_APP" not in config:
+        names = ", ".join(other.name for other in rest)
+        warnings.append(
+            f"There is more than one WSGI application: {chosen.name} is taken, not {names}. "
+            f"To choose: heroku config:set HEADWAITER_APP={rest[0].name}"
+        )
+    if modules.binds(chosen.module, chosen.attribute) is None:
+        warnings.append(
+            f"{chosen.module.path} takes {chosen.attribute!r} from elsewhere, if at all. "
+            f"If the site doesn't start, name another: heroku config:set HEADWAITER_APP=..."
+        )
+    return warnings
+
+
+def warn_of_configuration(repository: Repository, project: Project, chosen: Application, manage: Source) -> list[str]:
+    """django-configurations needs its class named wherever Django starts."""
+    if not manage.configuration or repository.source(chosen.module.path).configuration:
+        return []
+    return [
+        f"{project.manage_py} sets DJANGO_CONFIGURATION, {chosen.module.path} doesn't. "
+        f"If it isn't set: heroku config:set DJANGO_CONFIGURATION={manage.configuration}"
+    ]
+
+
+def warn_of_package(repository: Repository, project: Project, config: dict[str, Statement]) -> list[str]:
+    """A library's development project can't be told from a site that is published as a package."""
+    if "HEADWAITER_DIR" in config or not is_published_package(repository):
+        return []
+    return [
+        f"The repository calls itself a package for Django: check that the site is in {shown(project.directory)}. "
+        f"To name another directory: heroku config:set HEADWAITER_DIR=..."
+    ]
+
+
+def no_project(repository: Repository) -> ProjectError:
+    """The refusal of a repository without Django site; bin/detect says the same."""
+    manage = [path for path in repository.python_files if path.rpartition("/")[2] == "manage.py"]
+    refused = [
+        f"{path} {why}"
+        for path in manage[:100]
+        if repository.source(path).is_manage and (why := why_not_a_site(repository, path, repository.source(path)))
+    ]
+    if refused:
+        seen = "\n".join(f"    {line}" for line in refused[:10])
+        directory = parent(refused[0].split("manage.py", 1)[0] + "manage.py")
+        return ProjectError(
+            f"Error: This repository has a Django manage.py, but none of a site.\n\n"
+            f"We saw:\n{seen}\n\n"
+            f"If one of them is the site to deploy, name its directory in app.json\n"
+            f"in the root, and commit it:\n\n"
+            f'    {{"env": {{"HEADWAITER_DIR": "{directory}"}}}}'
+        )
+    seen = ", ".join(manage[:5])
+    return ProjectError(
+        "Error: No Django site was found in this repository.\n\n"
+        "We looked for a manage.py that names DJANGO_SETTINGS_MODULE or calls\n"
+        "execute_from_command_line, or else for a WSGI module that calls Django's\n"
+        "get_wsgi_application and its settings.\n"
+        + (
+            f"We saw {seen}, which {'is' if len(manage) == 1 else 'are'} not Django's.\n"
+            if manage
+            else "We saw no manage.py.\n"
+        )
+        + "\nIf the site is there, name its directory:\n\n    heroku config:set HEADWAITER_DIR=path/to/site"
+    )
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """The command line. Exits with status 64 when it's wrong."""
+    parser = argparse.ArgumentParser(prog="find_project.py", description="Find the Django project of a repository.")
+    parser.exit_on_error = False
+    parser.add_argument("directory", metavar="DIR")
+    parser.add_argument("--env-dir", metavar="ENV_DIR")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> int:
+    """Print the object; the exit status."""
+    try:
+        arguments = parse_arguments(argv)
+    except (argparse.ArgumentError, SystemExit) as error:
+        if isinstance(error, SystemExit) and error.code == 0:
+            return 0
+        print(f"Usage: find_project.py DIR [--env-dir ENV_DIR]: {error}", file=sys.stderr)
+        return EX_USAGE
+    if not Path(arguments.directory).is_dir():
+        print(f"find_project.py: {arguments.directory!a} isn't a directory", file=sys.stderr)
+        return EX_USAGE
+    try:
+        found = find_project(arguments.directory, arguments.env_dir)
+    except ProjectError as error:
+        print(error, file=sys.stderr)
+        return EX_DATAERR
+    print(json.dumps(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,301 @@
+"""What a Python file says about a Django site, read from its syntax tree, never run.
+
+A file that today's Python can't parse (Python 2, a template, garbage) is read line by line instead: less exact.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+SETTINGS = "DJANGO_SETTINGS_MODULE"
+CONFIGURATION = "DJANGO_CONFIGURATION"
+MODULE_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+
+ENVIRONMENT_READS = frozenset({"get", "getenv", "config", "env", "str", "setdefault", "pop"})
+ASGI_WORDS = frozenset({"get_asgi_application", "ProtocolTypeRouter", "ASGIHandler"})
+WSGI_WORDS = frozenset({"get_wsgi_application", "WSGIHandler"})
+
+# A conditional value of more alternatives than these isn't a choice that somebody wrote by hand.
+MAX_OPTIONS = 8
+MAX_EXPRESSION_DEPTH = 12
+MAX_STEPS = 5000
+
+# Python 3.10's parser overruns its C stack, which nothing can catch, on an expression of well over 100,000 operators
+# ("a.b.b.b..."). May go when 3.10 does.
+MAX_PARSED_CHARACTERS = 128 * 1024
+
+
+@dataclass
+class Source:
+    """The facts of one file."""
+
+    settings: list[str] = field(default_factory=list)
+    """What it would put in DJANGO_SETTINGS_MODULE; several when that depends on something."""
+    settings_computed: bool = False
+    """Whether that depends on more than the text of this file and DJANGO_SETTINGS_MODULE itself."""
+    configuration: str | None = None
+    """django-configurations' class, from DJANGO_CONFIGURATION."""
+    wsgi_applications: list[str] = field(default_factory=list)
+    asgi_applications: list[str] = field(default_factory=list)
+    bound: set[str] = field(default_factory=set)
+    """The module's attributes after its import."""
+    handlers: list[str] = field(default_factory=list)
+    """Those attributes that are assigned from get_wsgi_application() or WSGIHandler()."""
+    imported_from: dict[str, str] = field(default_factory=dict)
+    """attribute: the module it's imported from, with leading dots when relative."""
+    star_imports: list[str] = field(default_factory=list)
+    words: set[str] = field(default_factory=set)
+    """Every identifier, and "DJANGO_SETTINGS_MODULE" when a string says so."""
+    empty: bool = True
+    """Whether it holds no statement but a docstring."""
+
+    @property
+    def is_manage(self) -> bool:
+        """Whether it's the manage.py of a Django project."""
+        return bool(self.words & {SETTINGS, "execute_from_command_line", "execute_manager"})
+
+    @property
+    def is_django_wsgi(self) -> bool:
+        """Whether it makes Django's WSGI application."""
+        return bool(self.words & WSGI_WORDS)
+
+    @property
+    def is_asgi(self) -> bool:
+        """Whether it makes an ASGI application and no WSGI one."""
+        return bool(self.words & ASGI_WORDS) and not self.is_django_wsgi
+
+
+def read_source(text: str) -> Source:
+    """The facts of a file with this text. Never fails."""
+    tree = parse(text)
+    return _Reader(tree).source if tree else read_lines(text)
+
+
+def parse(text: str) -> ast.Module | None:
+    """The syntax tree, or None when there's none to be had."""
+    if len(text) > MAX_PARSED_CHARACTERS:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+class _Reader:
+    """Collects the facts of one syntax tree."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.source = Source()
+        self.steps = 0
+        self.assigned: dict[str, list[ast.expr]] = {}
+        self.source.empty = all(isinstance(statement, (ast.Expr, ast.Pass)) for statement in tree.body)
+        for node in ast.walk(tree):
+            self._note_words(node)
+            for name, value in assignments(node):
+                self.assigned.setdefault(name, []).append(value)
+        for node in ast.walk(tree):
+            self._note_settings(node)
+        for node in module_level(tree):
+            self._note_bindings(node)
+        self.source.wsgi_applications = self._named("WSGI_APPLICATION")
+        self.source.asgi_applications = self._named("ASGI_APPLICATION")
+
+    def _named(self, name: str) -> list[str]:
+        values = [text for node in self.assigned.get(name, []) for text in self.strings(node)[0]]
+        return list(dict.fromkeys(values))
+
+    def _note_words(self, node: ast.AST) -> None:
+        words = self.source.words
+        if isinstance(node, ast.Name):
+            words.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            words.add(node.attr)
+        elif isinstance(node, ast.alias):
+            words.add(node.name.rpartition(".")[2])
+        elif isinstance(node, ast.Constant) and node.value == SETTINGS:
+            words.add(SETTINGS)
+
+    def _note_settings(self, node: ast.AST) -> None:
+        for key, value in environment_writes(node):
+            options, computed = self.strings(value)
+            if key == CONFIGURATION and options:
+                self.source.configuration = options[0]
+            elif key == SETTINGS:
+                self.source.settings.extend(option for option in options if option not in self.source.settings)
+                self.source.settings_computed |= computed or len(options) > 1
+        if len(self.source.settings) > 1:
+            self.source.settings_computed = True
+
+    def _note_bindings(self, node: ast.AST) -> None:
+        source = self.source
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            source.bound.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._note_import(node)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            source.bound.add(node.id)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            source.bound.discard(node.name)  # Python deletes it at the end of the clause
+        for name, value in assignments(node):
+            if isinstance(value, ast.Call) and called_name(value) in WSGI_WORDS:
+                source.handlers.append(name)
+
+    def _note_import(self, node: ast.Import | ast.ImportFrom) -> None:
+        module = "." * node.level + (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            if alias.name == "*":
+                self.source.star_imports.append(module)
+                continue
+            self.source.bound.add(name)
+            if module:
+                self.source.imported_from[name] = module
+
+    def strings(self, node: ast.expr, depth: int = 0) -> tuple[list[str], bool]:
+        """The strings an expression may give, and whether more than this file and DJANGO_SETTINGS_MODULE decides."""
+        self.steps += 1
+        if self.steps > MAX_STEPS or depth > MAX_EXPRESSION_DEPTH:
+            return [], True
+        if isinstance(node, ast.Constant):
+            return ([node.value] if isinstance(node.value, str) else []), False
+        if isinstance(node, ast.Name):
+            return self._any(self.assigned.get(node.id, []), depth)
+        if isinstance(node, ast.IfExp):
+            return self._any([node.body, node.orelse], depth)
+        if isinstance(node, ast.BoolOp):
+            return self._any(node.values, depth)
+        if isinstance(node, ast.Call):
+            return self._call(node, depth)
+        parts = joined_parts(node)
+        if parts:
+            return self._joined(parts, depth)
+        return [], True
+
+    def _any(self, nodes: list[ast.expr], depth: int) -> tuple[list[str], bool]:
+        answers = [self.strings(node, depth + 1) for node in nodes[:MAX_OPTIONS]]
+        options = list(dict.fromkeys(itertools.chain.from_iterable(texts for texts, _ in answers)))[:MAX_OPTIONS]
+        return options, len(options) != 1 or any(computed for _, computed in answers)
+
+    def _joined(self, parts: list[ast.expr], depth: int) -> tuple[list[str], bool]:
+        answers = [self.strings(part, depth + 1) for part in parts[:MAX_OPTIONS]]
+        product = itertools.product(*(texts for texts, _ in answers))
+        options = ["".join(texts) for texts in itertools.islice(product, MAX_OPTIONS)]
+        return options, len(options) != 1 or any(computed for _, computed in answers)
+
+    def _call(self, node: ast.Call, depth: int) -> tuple[list[str], bool]:
+        """A variable's default: os.environ.get("X", "default"), os.getenv, config("X", default=...) of decouple."""
+        defaults = [keyword.value for keyword in node.keywords if keyword.arg == "default"] + node.args[1:2]
+        if called_name(node) in ENVIRONMENT_READS and node.args and defaults:
+            options, computed = self.strings(defaults[0], depth + 1)
+            key = node.args[0]
+            return options, computed or not (isinstance(key, ast.Constant) and key.value == SETTINGS)
+        return [], True
+
+
+def called_name(node: ast.Call) -> str:
+    """The last part of what is called: "get" for os.environ.get()."""
+    function = node.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def joined_parts(node: ast.expr) -> list[ast.expr]:
+    """The parts that f"...", a + b, "..." % x and "...".format(x) put together; empty for anything else."""
+    if isinstance(node, ast.JoinedStr):
+        return [part.value if isinstance(part, ast.FormattedValue) else part for part in node.values]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [node.left, node.right]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod) and isinstance(node.left, ast.Constant):
+        before, percent, after = str(node.left.value).partition("%s")
+        return [ast.Constant(before), node.right, ast.Constant(after)] if percent else []
+    return []
+
+
+def assignments(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Each name and the value that the node gives it."""
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                yield target.id, node.value
+            elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                for name, value in zip(target.elts, node.value.elts, strict=False):
+                    if isinstance(name, ast.Name):
+                        yield name.id, value
+    elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and isinstance(node.target, ast.Name) and node.value:
+        yield node.target.id, node.value
+
+
+def environment_writes(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Each environment variable that the node sets, or that a dict has, with its value."""
+    pairs: list[tuple[ast.expr | None, ast.expr]] = []
+    if isinstance(node, ast.Call) and called_name(node) in {"setdefault", "putenv", "setenv"} and len(node.args) > 1:
+        pairs = [(node.args[0], node.args[1])]
+    elif isinstance(node, ast.Assign):
+        pairs = [(target.slice, node.value) for target in node.targets if isinstance(target, ast.Subscript)]
+    elif isinstance(node, ast.Dict):
+        pairs = list(zip(node.keys, node.values, strict=True))
+    elif isinstance(node, ast.keyword) and node.arg in {SETTINGS, CONFIGURATION}:
+        pairs = [(ast.Constant(node.arg), node.value)]
+    for key, value in pairs:
+        if isinstance(key, ast.Constant) and isinstance(key.value, str):
+            yield key.value, value
+
+
+def module_level(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every node that runs when the module is imported, in no special order; not what `"__main__"` guards."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            continue
+        if isinstance(node, ast.If) and "__main__" in {getattr(part, "value", None) for part in ast.walk(node.test)}:
+            pending.extend(node.orelse)
+            continue
+        if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            pending.extend(part.target for part in ast.walk(node) if isinstance(part, ast.NamedExpr))
+            continue
+        pending.extend(ast.iter_child_nodes(node))
+
+
+STRING = r"""[uUrRbB]{0,2}["']([\w.:]+)["']"""
+SETTINGS_LINE = re.compile(rf"""["']?{SETTINGS}["']?\s{{0,99}}[],=]{{1,3}}\s{{0,99}}{STRING}""")
+CONFIGURATION_LINE = re.compile(rf"""["']?{CONFIGURATION}["']?\s{{0,99}}[],=]{{1,3}}\s{{0,99}}{STRING}""")
+APPLICATION_LINE = re.compile(rf"^[ \t]{{0,99}}([AW]SGI_APPLICATION)[ \t]{{0,99}}=[ \t]{{0,99}}{STRING}", re.MULTILINE)
+BINDING_LINE = re.compile(
+    r"^(?:    |\t)?(?:def |class )?([A-Za-z_]\w{0,99})[ \t]{0,99}(?:=(?!=)|\(|:)(.{0,200})", re.MULTILINE
+)
+IMPORT_LINE = re.compile(r"^[ \t]{0,99}from[ \t]+([\w.]{1,200})[ \t]+import[ \t]+([\w, \t*]{1,500})", re.MULTILINE)
+
+
+def read_lines(text: str) -> Source:
+    """The facts of a file that can't be parsed, from its lines. Comments and text in triple quotes don't count."""
+    text = "\n".join(line.partition("#")[0] for line in text.splitlines())
+    text = re.sub(r"(\"\"\"|\'\'\').*?\1", "''", text, flags=re.DOTALL)
+    source = Source(empty=not text.strip(), words=set(re.findall(r"\w+", text)))
+    source.settings = list(dict.fromkeys(SETTINGS_LINE.findall(text)))[:MAX_OPTIONS]
+    source.settings_computed = len(source.settings) > 1
+    source.configuration = next(iter(CONFIGURATION_LINE.findall(text)), None)
+    for name, value in APPLICATION_LINE.findall(text):
+        (source.wsgi_applications if name.startswith("W") else source.asgi_applications).append(value)
+    for name, value in BINDING_LINE.findall(text):
+        source.bound.add(name)
+        if "get_wsgi_application(" in value or "WSGIHandler(" in value:
+            source.handlers.append(name)
+    for module, names in IMPORT_LINE.findall(text):
+        for name in names.split(","):
+            imported = name.split(" as ")[-1].strip()
+            if imported == "*":
+                source.star_imports.append(module)
+            elif imported:
+                source.bound.add(imported)
+                source.imported_from[imported] = module
+    return source

@@ -1,0 +1,164 @@
+"""A repository as find_project sees it: which Python files it has and what they say. Reads only, within limits.
+
+The limits are far above what real repositories need. They are there because the input is anybody's tree: it may be
+huge, endless, cyclic or full of pipes.
+"""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import io
+import os
+import re
+import stat
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from python_source import Source, read_source
+
+MAX_FILE_BYTES = 512 * 1024
+MAX_DEPTH = 8
+MAX_ENTRIES = 200_000
+MAX_SEARCHED_BYTES = 64 * 1024 * 1024
+
+SKIPPED = frozenset({"node_modules", "bower_components", "site-packages", "dist-packages", "__pycache__"})
+# The codecs that people write Python files in. Others may be no text at all, or take for ever on purpose (punycode).
+TEXT_CODEC = re.compile(r"(utf|iso|latin|cp|windows|ascii|us-ascii|koi8|mac|euc|shift|gb|big5)", re.IGNORECASE)
+
+
+class ProjectError(Exception):
+    """What the user must mend. The text is the whole message."""
+
+
+class Repository:
+    """The Python files below `root`, shallowest first, as paths relative to it with "/" between the parts."""
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.realpath(root)
+        self.truncated = False
+        self.python_files = sorted(self._walk(), key=lambda path: (path.count("/"), path))
+        self._known = frozenset(self.python_files)
+
+    def _walk(self) -> Iterator[str]:
+        level = [""]
+        seen = 0
+        for _ in range(MAX_DEPTH + 1):
+            below: list[str] = []
+            for directory in level:
+                entries = self._entries(directory)
+                seen += len(entries)
+                if seen > MAX_ENTRIES:
+                    self.truncated = True
+                    return
+                for entry in entries:
+                    path = f"{directory}/{entry.name}" if directory else entry.name
+                    if entry.name in SKIPPED or entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        below.append(path)
+                    elif entry.name.endswith(".py") and self.is_file(path):
+                        yield path
+            level = below
+
+    def _entries(self, directory: str) -> list[os.DirEntry[str]]:
+        """A directory's entries, but for names that can't be shown; nothing when it can't be read."""
+        try:
+            with os.scandir(self._absolute(directory)) as entries:
+                return [entry for entry in entries if entry.name.isprintable()]
+        except OSError:
+            return []
+
+    def _absolute(self, path: str) -> str:
+        return str(Path(self.root, path))
+
+    def is_file(self, path: str) -> bool:
+        """Whether it's a regular file of the repository; a symbolic link may lead to one."""
+        try:
+            target = os.path.realpath(self._absolute(path))
+            return target.startswith(self.root + os.sep) and stat.S_ISREG(Path(target).stat().st_mode)
+        except (OSError, ValueError):
+            return False
+
+    def has(self, path: str) -> bool:
+        """Whether it's one of the Python files."""
+        return path in self._known
+
+    def is_directory(self, path: str) -> bool:
+        """Whether it's a directory of the repository, followed through symbolic links."""
+        try:
+            target = os.path.realpath(self._absolute(path))
+            return f"{target}/".startswith(self.root + os.sep) and Path(target).is_dir()
+        except (OSError, ValueError):
+            return False
+
+    @functools.lru_cache(maxsize=4096)  # noqa: B019 - one repository per run
+    def read(self, path: str) -> str | None:
+        """A file's text; None when it isn't a regular file, is unreadable or is larger than MAX_FILE_BYTES."""
+        data = self.read_bytes(path)
+        return None if data is None else decode(data)
+
+    def read_bytes(self, path: str) -> bytes | None:
+        """The same, undecoded. Opens no pipe or device."""
+        if not self.is_file(path):
+            return None
+        try:
+            descriptor = os.open(self._absolute(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+                data = file.read(MAX_FILE_BYTES + 1)
+        except OSError:
+            return None
+        return data if len(data) <= MAX_FILE_BYTES else None
+
+    @functools.lru_cache(maxsize=4096)  # noqa: B019 - one repository per run
+    def source(self, path: str) -> Source:
+        """What a Python file says; an unreadable one says nothing."""
+        return read_source(self.read(path) or "")
+
+    def search(self, word: bytes, below: str, skip: frozenset[str]) -> list[str]:
+        """The Python files below a directory that hold the word, but for those below the directories to skip."""
+        found = []
+        searched = 0
+        for path in self.python_files:
+            if not is_below(path, below) or any(is_below(path, other) for other in skip):
+                continue
+            data = self.read_bytes(path) or b""
+            searched += len(data)
+            if searched > MAX_SEARCHED_BYTES:
+                break
+            if word in data:
+                found.append(path)
+        return found
+
+
+def is_below(path: str, directory: str) -> bool:
+    """Whether the path is below the directory; everything is below "."."""
+    return directory == "." or path.startswith(f"{directory}/")
+
+
+def join(directory: str, path: str) -> str:
+    """Two relative paths as one, without a leading "./"."""
+    return path if directory == "." else directory if path == "." else f"{directory}/{path}"
+
+
+def parent(path: str) -> str:
+    """The directory that holds the path; "." for the root."""
+    return str(PurePosixPath(path).parent)
+
+
+def decode(data: bytes) -> str:
+    """Text as Python would read it: byte order mark, then coding cookie, then UTF-8. Never fails."""
+    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+        if data.startswith(mark):
+            return data.decode(encoding, errors="replace")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    except (SyntaxError, ValueError):
+        encoding = "latin-1"
+    if not TEXT_CODEC.match(encoding):
+        encoding = "latin-1"
+    try:
+        return data.decode(encoding, errors="replace")
+    except (LookupError, ValueError):
+        return data.decode("latin-1")

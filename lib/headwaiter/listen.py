@@ -1,0 +1,110 @@
+"""The listening sockets: bound when the site is loaded, listening when the first worker can answer."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+
+from headwaiter.settings import Settings
+
+
+class ListenError(Exception):
+    """An address can't be had; `str()` says why and what to do."""
+
+
+def bind(settings: Settings) -> list[socket.socket]:
+    """Return a bound socket for each address of `settings.listen`; raises ListenError, leaving none open."""
+    with contextlib.ExitStack() as undo:
+        found: list[socket.socket] = []
+        for address in settings.listen:
+            for one in _bind_path(address, settings) if isinstance(address, str) else _bind_host(address, settings):
+                undo.callback(one.close)
+                found.append(one)
+        undo.pop_all()
+    return found
+
+
+def describe(listener: socket.socket) -> dict[str, object]:
+    """Return where `listener` listens as fields of a log line."""
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return {"unix": name}
+    return {"host": "*" if name[0] in ("::", "0.0.0.0") else name[0], "port": name[1]}  # noqa: S104  # only shown
+
+
+def _bind_host(address: tuple[str, int], settings: Settings) -> list[socket.socket]:
+    host, port = address
+    try:
+        if host != "*":
+            return [_bind_one(family, place) for family, place in _resolve(host, port, settings)]
+        if settings.ipv6:
+            try:
+                return [_bind_one(socket.AF_INET6, ("::", port), both=settings.ipv4)]
+            except OSError as error:
+                if not settings.ipv4 or error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                    raise
+        return [_bind_one(socket.AF_INET, ("0.0.0.0", port))]  # noqa: S104  # what a web server is for
+    except OSError as error:
+        raise ListenError(_explain(error, f"{host}:{port}", port)) from error
+
+
+def _resolve(host: str, port: int, settings: Settings) -> list[tuple[int, tuple[str, int]]]:
+    families = {socket.AF_INET: settings.ipv4, socket.AF_INET6: settings.ipv6}
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    places = [(entry[0], entry[4][:2]) for entry in found if families.get(entry[0])]
+    return list(dict.fromkeys(places))  # type: ignore[arg-type]  # an internet address begins with (host, port)
+
+
+def _bind_one(family: int, place: tuple[str, int], *, both: bool = False) -> socket.socket:
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
+        one.bind(place)
+    except OSError:
+        one.close()
+        raise
+    return one
+
+
+def _bind_path(path: str, settings: Settings) -> list[socket.socket]:
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(path)
+        one.bind(path)
+        os.chmod(path, settings.unix_socket_perms)  # noqa: PTH101  # a path as the user wrote it, not a Path
+    except OSError as error:
+        one.close()
+        raise ListenError(_explain(error, path, None)) from error
+    return [one]
+
+
+def _remove_stale(path: str) -> None:
+    """Remove the socket that an ended server left behind; one that still answers stays, and bind() will refuse."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116  # as above
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)  # noqa: PTH108  # as above
+
+
+def _explain(error: OSError, place: str, port: int | None) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"{place}: no such address ({error.strerror}). Give a host name or address of this machine, or none."
+    mends = {
+        errno.EADDRINUSE: "Another process listens there. Stop it, or choose another --port.",
+        errno.EADDRNOTAVAIL: "This machine doesn't have that address. Leave the host out to listen on every one.",
+        errno.ENOENT: "The directory isn't there. Make it, or choose another --unix-socket.",
+    }
+    denied = f"Ports under 1024 belong to root: choose --port={8000 + (port or 0) % 1000} or so."
+    mends[errno.EACCES] = mends[errno.EPERM] = denied if port else "Choose a path that this user may write."
+    return f"Can't listen on {place}: {error.strerror}. {mends.get(error.errno or 0, 'Choose another address.')}"

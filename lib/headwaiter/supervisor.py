@@ -1,0 +1,204 @@
+"""From the loaded site to running workers: bind, fork, and hand over to the keeper, which watches them."""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from headwaiter import keeper, listen, log, server
+from headwaiter.settings import Settings
+
+LEAVE_SECONDS = 3.0  # how long a drained worker's own threads may hold it up
+ASK_SECONDS = 5.0  # between two requests for a successor: the first may have failed to load
+Application = Callable[..., Any]
+
+
+class Control:
+    """A worker's end of the socket pair that it shares with the keeper."""
+
+    def __init__(self, fd: int) -> None:
+        self.socket = socket.socket(fileno=fd)
+        self.told = threading.Event()
+        self.asked = 0.0
+
+    def say(self, word: bytes) -> None:
+        """Tell the keeper; one that has gone is noticed by `watch`."""
+        try:
+            self.socket.send(word)
+        except OSError:
+            return
+
+    def wait(self) -> bool:
+        """Wait until the keeper lets this worker serve; False when the keeper has gone."""
+        self.say(keeper.LOADED)
+        return self._hear() == keeper.GO
+
+    def watch(self) -> None:
+        """Listen to the keeper from a thread of its own; drain when it has gone."""
+        threading.Thread(target=self._watch, name="headwaiter-control", daemon=True).start()
+
+    def _watch(self) -> None:
+        while self._hear():
+            self.told.set()
+        log.line("warning", msg="The parent process has gone: draining.")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _hear(self) -> bytes:
+        try:
+            return self.socket.recv(1)
+        except OSError:
+            return b""
+
+    def may_retire(self) -> bool:
+        """Ask the keeper for a successor; True as soon as one is loaded and this worker may leave."""
+        if not self.told.is_set() and time.monotonic() - self.asked >= ASK_SECONDS:
+            self.asked = time.monotonic()
+            self.say(keeper.RETIRE)
+        return self.told.is_set()
+
+
+class Listener(socket.socket):
+    """A listening socket that tells when the server on it is ready."""
+
+    on_listen: Callable[[], None] | None = None
+
+    def listen(self, *backlog: int) -> None:
+        """Listen, and pass the news on."""
+        super().listen(*backlog)
+        if self.on_listen:
+            self.on_listen()
+
+
+def run(
+    settings: Settings, application: Application, *, processes: int, threads: int, directory: str, started: float
+) -> int:
+    """Bind, start `processes` workers that serve `application`, and become their keeper.
+
+    Returns in a worker only, with its exit status. Raises ListenError when an address can't be had. `threads` counts
+    for one process, `directory` is where the command was given, `started` is time.monotonic() of then.
+    """
+    sockets = listen.bind(settings)
+    state: dict[str, Any] = {
+        "boot": {**listen.describe(sockets[0]), "processes": processes, "threads": threads},
+        "listeners": [one.detach() for one in sockets],
+        "workers": [],
+        "processes": processes,
+        "threads": threads,
+        "drain_seconds": settings.drain_seconds,
+        "command": [sys.executable, *sys.orig_argv[1:]],
+        "directory": directory,
+        "started": started,
+    }
+    # Until the keeper has its handlers, signals wait: they'd kill it, or be lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, keeper.STOPS)
+    if settings.preload:
+        _warn_about_threads()
+        gc.freeze()  # the collector then leaves the shared pages alone
+        for number in range(1, processes + 1):
+            control = _fork(number, state)
+            if control is not None:
+                return _work(control, number, state, settings, application)
+    return _become_keeper(state)
+
+
+def _fork(number: int, state: dict[str, Any]) -> Control | None:
+    """Fork worker `number`: return its control in the child, None in the parent, which notes it in `state`."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid:
+        state["workers"].append((number, pid, ours.detach()))
+        return None
+    # The parent's ends: as long as a sibling holds one, its worker wouldn't notice that the parent has gone.
+    for _, _, fd in state["workers"]:
+        os.close(fd)
+    ours.close()
+    return Control(theirs.detach())
+
+
+def run_again(place: str, settings: Settings, application: Application) -> int:
+    """Serve as the worker that the keeper started in `place`, once it says so; return the exit status."""
+    number, control_fd, processes, threads, *fds = map(int, place.split(","))
+    for fd in (control_fd, *fds):
+        os.set_inheritable(fd, False)
+    gc.freeze()
+    control = Control(control_fd)
+    if not control.wait():
+        return 0
+    state = {"listeners": fds, "processes": processes, "threads": threads}
+    return _work(control, number, state, settings, application)
+
+
+def _work(control: Control, number: int, state: dict[str, Any], settings: Settings, application: Application) -> int:
+    log.context(worker=number)
+    for stop in keeper.STOPS:
+        signal.signal(stop, _leave_at_once)
+    # SIGHUP says that the terminal has gone; the keeper hears it too and drains.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    gc.enable()
+    control.watch()
+    sockets = [Listener(fileno=fd) for fd in state["listeners"]]
+    sockets[-1].on_listen = lambda: control.say(keeper.READY)
+    status = server.serve(
+        application,
+        sockets,
+        settings,
+        threads=state["threads"],
+        processes=state["processes"],
+        stop=server.WorkerControl(may_retire=control.may_retire),
+    )
+    threading.Thread(target=_leave_soon, args=(status,), daemon=True).start()
+    return status
+
+
+def _leave_at_once(*_: object) -> NoReturn:
+    """End before the server has its own handlers: nobody has been served yet."""
+    os._exit(0)
+
+
+def _leave_soon(status: int) -> None:
+    """End the drained process although threads of the site, which Python waits for, are still running."""
+    time.sleep(LEAVE_SECONDS)
+    names = ", ".join(sorted(one.name for one in threading.enumerate() if not one.daemon and one.is_alive()))
+    log.line("warning", msg=f"Drained, but these threads of the site are still running: {names}. Ending them.")
+    os._exit(status)
+
+
+def _warn_about_threads() -> None:
+    others = sorted(one.name for one in threading.enumerate() if one is not threading.main_thread())
+    if others:
+        message = (
+            "The site started threads while it was imported, and they don't run in the worker processes. "
+            "Start them with the first request, or set HEADWAITER_PRELOAD=0."
+        )
+        log.line("warning", threads=",".join(others), msg=message)
+
+
+def _become_keeper(state: dict[str, Any]) -> int:
+    """Replace this process, site and all, by the keeper; the children and the open sockets stay."""
+    reader, writer = os.pipe()
+    os.write(writer, marshal.dumps(state))
+    os.close(writer)
+    for fd in (reader, *state["listeners"], *(fd for _, _, fd in state["workers"])):
+        os.set_inheritable(fd, True)
+    package = str(Path(__file__).resolve().parent.parent)
+    code = f"import sys; sys.path.insert(0, {package!r}); from headwaiter import keeper; keeper.main()"
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        # -S: without site-packages, whose .pth files import who knows what.
+        os.execv(sys.executable, [sys.executable, "-S", "-c", code, str(reader)])  # noqa: S606  # no shell is wanted
+    except OSError as error:
+        log.line(
+            "warning", msg=f"{sys.executable} can't be run ({error.strerror}): the parent keeps the site in memory."
+        )
+        return keeper.Keeper(state).run()

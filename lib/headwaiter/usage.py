@@ -1,0 +1,98 @@
+"""The texts of `headwaiter --help` and `--version`, made from the tables of options."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import re
+import textwrap
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+
+from headwaiter import settings
+
+WIDTH = 100
+INDENT = 28
+
+HEAD = """\
+Usage: headwaiter [options] MODULE:ATTRIBUTE
+       headwaiter plan      tell how many processes and threads fit the database and the dyno, and why
+       headwaiter check     look for mistakes in the site's settings that hurt on Heroku
+
+Serves a WSGI application on Waitress, for example:
+
+  headwaiter mysite.wsgi:application
+  headwaiter --port=8000 --processes=2 --threads=4 mysite.wsgi:application
+
+Each option has a config var too: --drain-seconds is HEADWAITER_DRAIN_SECONDS. Exceptions are shown. Options win over
+config vars. PORT says where to listen; without it that's port 8080.
+"""
+
+
+def help_text() -> str:
+    """Return what `--help` prints."""
+    ours = [option for option in settings.our_options().values() if option.group]
+    parts = [HEAD]
+    groups = dict.fromkeys(option.group for option in ours)
+    parts += [f"{group}:\n" + _rows(option for option in ours if option.group == group) for group in groups]
+    theirs = "Waitress's own options, which keep their meaning (`waitress-serve --help` tells more):\n"
+    parts.append(theirs + _rows(_described(settings.waitress_options())))
+    parts.append(f"Other:\n{_row('--help', 'Show this.')}\n{_row('--version', 'Show the versions of what runs here.')}")
+    return "\n\n".join(part.rstrip() for part in parts)
+
+
+def _rows(options: Iterable[settings.Option]) -> str:
+    rows = []
+    for option in options:
+        usual = settings.PREFIX + option.name.upper()
+        about = option.about if option.variable == usual else f"{option.about} Config var: {option.variable}."
+        flag = f"--[no-]{option.flag[2:]}" if option.switch else f"{option.flag}={option.value}"
+        rows.append(_row(flag, about))
+    return "\n".join(rows)
+
+
+def _row(flag: str, about: str) -> str:
+    lines = textwrap.wrap(about, WIDTH - INDENT) or [""]
+    first = f"  {flag:<{INDENT - 3}} "
+    if len(first) > INDENT:
+        lines.insert(0, "")
+    return "\n".join([(first + lines[0]).rstrip(), *(" " * INDENT + line for line in lines[1:])])
+
+
+def _described(options: dict[str, settings.Option]) -> list[settings.Option]:
+    """Add the first sentence of the installed Waitress's own help to each of its options, and our default."""
+    from waitress import runner
+    from waitress.adjustments import Adjustments
+
+    text = dict(re.findall(r"^    --(?:\[no-\])?([a-z-]+)\S*\n\n((?:        .*\n|\n)+)", runner.HELP, re.MULTILINE))
+    ours = settings.waitress_defaults(trust_proxy=False, known=options)
+    found = []
+    for option in options.values():
+        about = " ".join(text.get(option.flag[2:], "").split())
+        sentence = re.split(r"(?<=[a-z)'])\. |Default|, default|On by|Off by", about)[0].strip().rstrip(".")
+        default = ours.get(option.name, getattr(Adjustments, option.name, None))
+        told = f"{sentence}. Default: {_shown(default)}." if sentence else f"Default: {_shown(default)}."
+        found.append(settings.Option(**{**vars(option), "about": told}))
+    return found
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if default in (None, "", set()):
+        return "none"
+    return " ".join(map(str, default)) if isinstance(default, list) else str(default)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what runs: Python, Waitress and, where it's installed, Django."""
+    found = {"python": platform.python_version()}
+    for package in ("waitress", "django"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def version_text() -> str:
+    """Return what `--version` prints."""
+    return "headwaiter on " + ", ".join(f"{name} {number}" for name, number in versions().items())

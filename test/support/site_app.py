@@ -11,6 +11,7 @@ from typing import Any
 
 gate = threading.Event()  # /wait waits for it, /open opens it
 served: dict[str, int] = {}
+leaked: list[bytes] = []
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -88,6 +89,12 @@ def count(environ: Any, start_response: Any, number: int) -> Iterable[bytes]:
     return answer(start_response, str(served.get(environ["HTTP_X_COUNT"], 0)).encode())
 
 
+def grow(environ: Any, start_response: Any, size: int) -> Iterable[bytes]:
+    """A leak of that many bytes."""
+    leaked.append(b"l" * size)
+    return answer(start_response, b"grown")
+
+
 def told(environ: Any, start_response: Any, number: int) -> Iterable[bytes]:
     """What the environment says of the client."""
     names = ["wsgi.url_scheme", "REMOTE_ADDR", "SERVER_PORT", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST"]
@@ -114,6 +121,7 @@ VIEWS: dict[str, Any] = {
     "/echo": echo,
     "/pid": pid,
     "/count": count,
+    "/grow": grow,
     "/told": told,
     "/boom": boom,
     "/leave": leave,

@@ -23,6 +23,7 @@ from typing import Any
 from boot import Server, environment
 
 HERE = Path(__file__).parent
+_clients: list[socket.socket] = []
 
 
 @contextlib.contextmanager
@@ -58,6 +59,8 @@ def workers(
         server.port = int(server.wait_for(r"listening on (\d+)")[0][1])
         yield server
     finally:
+        while _clients:
+            _clients.pop().close()
         for pid in [*server.children(), process.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -111,8 +114,12 @@ def _fork(run: Any) -> int:
 
 
 def connect(port: int, *, receive_buffer: int = 0, timeout: float = 60.0) -> socket.socket:
-    """Return a connected client socket; a small `receive_buffer` makes the server keep what isn't read."""
+    """Return a connected client socket, which workers() closes at its end.
+
+    A small `receive_buffer` makes the server keep what isn't read.
+    """
     client = socket.socket()
+    _clients.append(client)
     if receive_buffer:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     client.settimeout(timeout)

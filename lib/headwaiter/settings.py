@@ -76,10 +76,11 @@ def _option(
     return field(default=default, metadata=told)
 
 
-SITE, SIZE, LIFE, CLIENTS, DATABASE, LOGS = (
+SITE, SIZE, LIFE, ROUTER, CLIENTS, DATABASE, LOGS = (
     "The site",
     "Processes and threads",
     "Starting and stopping",
+    "Behind a router",
     "Slow clients and long queues",
     "Database connections",
     "Logs",
@@ -150,7 +151,7 @@ class Settings:
     trust_proxy: bool = _option(
         False,
         _flag,
-        CLIENTS,
+        ROUTER,
         "",
         "A router in front tells the client's address, scheme and port (X-Forwarded-*). Default: yes on a dyno.",
     )
@@ -255,12 +256,15 @@ def our_options() -> dict[str, Option]:
 # Options of Waitress that make sense in Python code alone.
 _CODE_ONLY = frozenset({"sockets"})
 # Options of Waitress that say where to listen; `_listen` settles them together.
-_PLACE = frozenset({"host", "port", "listen", "unix_socket", "unix_socket_perms", "ipv4", "ipv6"})
+PLACE = frozenset({"host", "port", "listen", "unix_socket", "unix_socket_perms", "ipv4", "ipv6"})
 
 
 def waitress_options() -> dict[str, Option]:
     """Return the installed Waitress's own options by name; ours of the same name (threads) are left out."""
-    from waitress.adjustments import Adjustments, asbool
+    try:
+        from waitress.adjustments import Adjustments, asbool
+    except ImportError:
+        raise SettingsError(["waitress isn't installed for this Python. Add it: pip install waitress."]) from None
 
     ours = our_options()
     found = {}
@@ -330,8 +334,8 @@ def load(
     problems: list[str] = []
     flags = _from_flags(argv, options, problems)
     given = _from_config_vars(options, environ)
-    if flags.keys() & _PLACE:
-        given = {name: gift for name, gift in given.items() if name not in _PLACE}
+    if flags.keys() & PLACE:
+        given = {name: gift for name, gift in given.items() if name not in PLACE}
     given.update(flags)
 
     values = _parsed(given, options, problems)
@@ -339,7 +343,7 @@ def load(
     chosen.setdefault("trust_proxy", "DYNO" in environ)
     _add_project(chosen, project)
     waitress = waitress_defaults(trust_proxy=chosen["trust_proxy"], known=theirs)
-    waitress.update({name: value for name, value in values.items() if name in theirs and name not in _PLACE})
+    waitress.update({name: value for name, value in values.items() if name in theirs and name not in PLACE})
     if not problems:
         problems += _refused_by_waitress(waitress)
     chosen["listen"] = _listen(given, values, environ, problems, serving=serving)

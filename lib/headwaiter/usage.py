@@ -64,14 +64,16 @@ def _described(options: dict[str, settings.Option]) -> list[settings.Option]:
     from waitress import runner
     from waitress.adjustments import Adjustments
 
-    text = dict(re.findall(r"^    --(?:\[no-\])?([a-z-]+)\S*\n\n((?:        .*\n|\n)+)", runner.HELP, re.MULTILINE))
+    text = dict(re.findall(r"^    --(?:\[no-\])?([a-z-]+)\S*\n+((?:        .*\n|\n)+)", runner.HELP, re.MULTILINE))
     ours = settings.waitress_defaults(trust_proxy=False, known=options)
     found = []
     for option in options.values():
         about = " ".join(text.get(option.flag[2:], "").split())
-        sentence = re.split(r"(?<=[a-z)'])\. |Default|, default|On by|Off by", about)[0].strip().rstrip(".")
+        sentence = re.split(r"(?<=[\w)'])\\. |Default|, default|On by|Off by", about)[0].strip().rstrip(".")
         default = ours.get(option.name, getattr(Adjustments, option.name, None))
-        told = f"{sentence}. Default: {_shown(default)}." if sentence else f"Default: {_shown(default)}."
+        told = f"{sentence}." if sentence else ""
+        if option.name not in settings.PLACE:
+            told = f"{told} Default: {_shown(default)}.".strip()
         found.append(settings.Option(**{**vars(option), "about": told}))
     return found
 

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# headwaiter, the package that runs Waitress on the dyno, and its two commands.
+
+# shellcheck disable=SC2154 # bin/compile and workspace.sh set the directories, python.sh sets PYTHON.
+set -euo pipefail
+
+function headwaiter::install() {
+	output::step "Adding the command headwaiter"
+	cp -R "${BUILDPACK_DIR}/lib/headwaiter" "${SLUG_DIR}/python/headwaiter"
+	find "${SLUG_DIR}/python/headwaiter" -name __pycache__ -prune -exec rm -rf {} +
+	headwaiter::_write_command headwaiter headwaiter.cli main
+	headwaiter::_write_command waitress-serve waitress.runner run
+
+	helper::paint "headwaiter" byte_compile.py "${SLUG_DIR}/python" "${BUILD_DIR}"
+
+	mkdir -p "${BUILD_DIR}/.profile.d"
+	cp "${BUILDPACK_DIR}/lib/build/profile.d/headwaiter.sh" "${BUILD_DIR}/.profile.d/headwaiter.sh"
+}
+
+# A command finds its package beside itself, since the slug moves after the build, and the python of the dyno by PATH.
+# Appended to sys.path, so that the site's own packages win.
+function headwaiter::_write_command() {
+	local name="${1}"
+	local module="${2}"
+	local function_name="${3}"
+
+	cat >"${SLUG_DIR}/bin/${name}" <<-EOF
+		#!/usr/bin/env python
+		import sys
+		from pathlib import Path
+
+		sys.path.append(str(Path(__file__).resolve().parent.parent / "python"))
+
+		from ${module} import ${function_name}
+
+		if __name__ == "__main__":
+		    sys.exit(${function_name}())
+	EOF
+	chmod +x "${SLUG_DIR}/bin/${name}"
+}

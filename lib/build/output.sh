@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# What the build log looks like: Heroku's arrows, indents and exclamation marks.
+
+set -euo pipefail
+
+# output::step TEXT: what begins now.
+function output::step() {
+	echo "-----> ${1}"
+}
+
+# output::paint: indents standard input; a line that begins with "! " becomes one of a warning, "> " begins a step.
+function output::paint() {
+	sed --unbuffered --regexp-extended --expression 's/^> /-----> /; t' --expression 's/^!( |$)/ !     /; t trim' \
+		--expression '/./s/^/       /; : trim; s/[[:space:]]*$//'
+}
+
+# output::error: an error from standard input, set off by empty lines.
+function output::error() {
+	echo
+	sed --expression 's/^/ !     /' --expression 's/[[:space:]]*$//'
+	echo
+}

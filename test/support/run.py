@@ -1,0 +1,156 @@
+"""`make run`: builds a Django repository as Heroku would, boots it, prints its address; Ctrl-C ends it.
+
+With --check it ends by itself after the first answered request, with status 0 when that wasn't a server error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import heroku
+
+SAMPLE = heroku.BUILDPACK / "test/fixtures/sample_site"
+BOOT_SECONDS = 60  # Heroku's own limit, error R10
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect (to HTTPS, mostly) is an answer."""
+
+    def redirect_request(self, *_: object) -> None:  # type: ignore[override]
+        return None
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="run.py", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--app", type=Path, default=SAMPLE, help="the repository (default: the sample site)")
+    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a config var")
+    parser.add_argument("--path", default="/", help="what --check asks for")
+    parser.add_argument("--python", help="the Python to build with")
+    parser.add_argument("--web", help="the web command, instead of the released one")
+    parser.add_argument(
+        "--default-web", action="store_true", help="the buildpack's web command, whatever the Procfile says"
+    )
+    parser.add_argument("--no-release", action="store_true", help="leave the Procfile's release process out")
+    parser.add_argument("--check", action="store_true", help="end after the first answered request")
+    return parser.parse_args(argv)
+
+
+def config_vars(options: argparse.Namespace) -> dict[str, str]:
+    """app.json's, then DATABASE_URL of this shell, then --env."""
+    given = dict(entry.split("=", 1) for entry in options.env)
+    own = {"DATABASE_URL": os.environ["DATABASE_URL"]} if os.environ.get("DATABASE_URL") else {}
+    return {**heroku.app_setup(options.app), **own, **given}
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answer(address: str, dyno: subprocess.Popen[bytes]) -> int | None:
+    """The status of the first answer, None where the dyno ends or doesn't answer in time."""
+    until = time.monotonic() + BOOT_SECONDS
+    while time.monotonic() < until and dyno.poll() is None:
+        status = ask(address)
+        if status is not None:
+            return status
+        time.sleep(0.1)
+    return None
+
+
+def ask(address: str) -> int | None:
+    """The status of one request, made as Heroku's router does; None where nothing listens."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
+    request = urllib.request.Request(address, headers={"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"})
+    try:
+        with opener.open(request, timeout=30) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+
+
+def run_release(slug: heroku.Slug) -> int:
+    """The release process, as Heroku runs it before the web dynos start."""
+    command = slug.process_types["release"]
+    print(f"-----> Release: {command}", flush=True)
+    return heroku.start_dyno(slug, command, name="release.1").wait()
+
+
+def serve(slug: heroku.Slug, options: argparse.Namespace) -> int:
+    """Boot the web process and stay until Ctrl-C, or with --check until it has answered."""
+    command = options.web or slug.process_types["web"]
+    if options.default_web:
+        types = slug.release["default_process_types"]
+        assert isinstance(types, dict)
+        command = types["web"]
+    port = options.port or free_port()
+    address = f"http://127.0.0.1:{port}{options.path}"
+    print(f"-----> Web: {command}", flush=True)
+    dyno = heroku.start_dyno(slug, command, port=port)
+    try:
+        status = answer(address, dyno)
+        if status is None:
+            print(f" !     Error: no answer from {address}; the log above says why.", flush=True)
+            return 1
+        print(f"-----> {address} answers with {status}", flush=True)
+        if options.check:
+            return 0 if status < 500 else 1
+        print("       Ctrl-C ends it.", flush=True)
+        return dyno.wait()
+    except KeyboardInterrupt:
+        print("\n-----> Stopping", flush=True)
+        return 0
+    finally:
+        heroku.stop_dyno(dyno)
+
+
+def main(argv: list[str]) -> int:
+    """Build, release, serve."""
+    options = arguments(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    if not options.app.is_dir():
+        print(f"Error: {options.app} isn't a directory. APP names the repository of a Django site.")
+        return 1
+    cache_dir = heroku.BUILDPACK / ".run/cache" / options.app.resolve().name
+    work = Path(tempfile.mkdtemp(prefix="headwaiter-run-"))
+    try:
+        slug = heroku.build(
+            options.app,
+            work / "app",
+            cache_dir=cache_dir,
+            config_vars=config_vars(options),
+            python=options.python,
+            say=lambda line: print(line, flush=True),
+        )
+        if "release" in slug.process_types and not options.no_release and run_release(slug):
+            print(" !     Error: the release process failed. Heroku would keep the old release.")
+            return 1
+        return serve(slug, options)
+    except heroku.BuildFailedError as error:
+        print(f" !     Push rejected: {Path(error.program).name} ended with status {error.status}.")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from headwaiter import project, settings
+from headwaiter.redact import redact
 
 LEVELS = ("info", "warning", "error", "critical", "never")
 DEFAULT_FAIL_LEVEL = "error"  # as manage.py check
@@ -93,9 +94,8 @@ def main(argv: Sequence[str]) -> int:
         print(f"headwaiter check: {error}", file=sys.stderr)
         return USAGE
     except project.ProjectError as error:
-        if error.details:
-            print(error.details, file=sys.stderr)
-        print(f"headwaiter check: {error}", file=sys.stderr)
+        told = f"{error.details}\n" if error.details else ""
+        print(redact(f"{told}headwaiter check: {error}", os.environ), file=sys.stderr)
         return NO_SITE
 
 
@@ -137,7 +137,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[project.Proje
 
 def _set_up_django() -> None:
     """Load the settings that the environment, or else manage.py, names. Raises ProjectError."""
-    module = os.environ.get("DJANGO_SETTINGS_MODULE") or _settings_of_manage_py(Path("manage.py"))
+    module = os.environ.get("DJANGO_SETTINGS_MODULE") or settings_of_manage_py(Path("manage.py"))
     if not module:
         raise project.ProjectError(
             f"There is no manage.py in {Path.cwd()}, and no application was named. Go to the directory that holds "
@@ -153,7 +153,7 @@ def _set_up_django() -> None:
         raise project.ProjectError(message, traceback.format_exc()) from error
 
 
-def _settings_of_manage_py(path: Path) -> str | None:
+def settings_of_manage_py(path: Path) -> str | None:
     try:
         text = path.read_text("utf-8", "replace")
     except OSError:

@@ -55,8 +55,8 @@ def _pooler(site: Site, database: Mapping[str, Any]) -> str | None:
 )
 def not_from_database_url(site: Site) -> Iterator[Seen | str]:
     databases = site.databases
-    if not databases:
-        return
+    if not databases or kind(databases.get("default", {})) == "sqlite":
+        return  # E103 says what to do then
     urls = _urls(site)
     if "DATABASE_URL" in urls:
         places = [endpoint(database) for database in databases.values()]

@@ -21,9 +21,6 @@ from . import loggers, migrations, source
 from .probe import PROBE_URL, Probe, digest
 from .site import Site
 
-# The launcher gives the root logger a handler when the site has given it none.
-SERVER_LOGS_ROOT = True
-
 
 def is_on_dyno(environ: Mapping[str, str]) -> bool:
     """Whether this is one of the app's dynos. Heroku CI sets DYNO too, but has other config vars."""
@@ -59,7 +56,7 @@ def gather(found: project.Project, settings: Settings, application: Any, environ
         processes=settings.processes,
         web_dynos=settings.web_dynos or _quantity(app_json) or found.facts.get("web_dynos"),
         memory_mb=dyno.read(environ).memory_mb,
-        console_logging=loggers.reaches_console("django.request", logging.ERROR, root_fallback=SERVER_LOGS_ROOT),
+        console_logging=loggers.reaches_console("django.request", logging.ERROR),
         file_loggers=tuple(loggers.to_files()),
         locmem_users=_cache_users(site_settings),
     )
@@ -126,16 +123,20 @@ def _other_boots(site: Site, key: str) -> dict[str, Any]:
     same = {**site.environ, **{name: os.environ[name] for name in names if name in os.environ}}
     same["DJANGO_SETTINGS_MODULE"] = site.settings_module
     nonce = secrets.token_hex()
-    again = Probe(same, nonce)
+    again = Probe(same, nonce) if site.on_dyno else None
     imagined = {name: value for name, value in same.items() if name != "CI"} | {"DATABASE_URL": PROBE_URL}
     imagined.setdefault("DYNO", "web.1")
     elsewhere = None if site.environ.get("DATABASE_URL") else Probe(imagined, nonce)
-    other_key = again.result().get("key")
+    changes = again and _differs(again, key, nonce)
+    if changes and site.application_name:
+        changes = _differs(Probe(same, nonce, site.application_name), key, nonce)
     reads_url = elsewhere.result().get("reads_url") if elsewhere else None
-    return {
-        "secret_key_changes": None if other_key is None else other_key != digest(key, nonce),
-        "reads_database_url": reads_url,
-    }
+    return {"secret_key_changes": changes, "reads_database_url": reads_url}
+
+
+def _differs(probe: Probe, key: str, nonce: str) -> bool | None:
+    other = probe.result().get("key")
+    return None if other is None else other != digest(key, nonce)
 
 
 def _of_the_models() -> dict[str, Any]:

@@ -19,11 +19,8 @@ _ELSEWHERE_MODULES = ("django.utils.log", "sentry_sdk", "raven", "rollbar", "log
 _CONSOLES = ("/dev/stdout", "/dev/stderr", "/dev/null", "/proc/", "/dev/fd/")
 
 
-def reaches_console(name: str, level: int, *, root_fallback: bool) -> bool:
-    """Whether a record of the logger `name` is written to stdout or stderr when DEBUG is off.
-
-    `root_fallback`: the server gives the root logger a handler when it has none, as waitress-serve does.
-    """
+def reaches_console(name: str, level: int) -> bool:
+    """Whether a record of the logger `name` is written to stdout or stderr when DEBUG is off."""
     logger: logging.Logger | None = logging.getLogger(name)
     if logger is None or logger.disabled or not logger.isEnabledFor(level):
         return False
@@ -32,10 +29,8 @@ def reaches_console(name: str, level: int, *, root_fallback: bool) -> bool:
         handlers += len(logger.handlers)
         if any(_writes_to_console(handler, level) for handler in logger.handlers):
             return True
-        if logger is logging.root:
-            return (root_fallback and not logger.handlers) or handlers == 0  # logging.lastResort
         logger = logger.parent if logger.propagate else None
-    return handlers == 0
+    return handlers == 0  # Python's logging.lastResort writes to stderr then
 
 
 def _writes_to_console(handler: logging.Handler, level: int) -> bool:

@@ -40,7 +40,7 @@ def _sends_mail(site: Site) -> str | None:
     for name in ("ADMINS", "MANAGERS"):
         if site.get(name):
             return f"{name} is set"
-    for name in ("EMAIL_HOST", "EMAIL_BACKEND", "DEFAULT_FROM_EMAIL", "SERVER_EMAIL"):
+    for name in ("MAILERS", "EMAIL_HOST", "EMAIL_BACKEND", "DEFAULT_FROM_EMAIL", "SERVER_EMAIL"):
         if site.overridden(name):
             return f"{name} is set"
     return "the site has a password reset page" if site.has_password_reset else None
@@ -51,13 +51,14 @@ def _sends_mail(site: Site) -> str | None:
     "Mail is sent to a mail server on the dyno itself",
     why="There is none: sending fails with connection refused, password resets and error mails too.",
     mend="heroku addons:create mailgun:starter (or another), and set EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, "
-    "EMAIL_HOST_PASSWORD and EMAIL_USE_TLS from its config vars",
+    "EMAIL_HOST_PASSWORD and EMAIL_USE_TLS (Django 6.1: MAILERS) from its config vars",
 )
 def mail_to_localhost(site: Site) -> Iterator[Seen | str]:
     evidence = _sends_mail(site)
-    smtp = str(site.get("EMAIL_BACKEND", "")) == "django.core.mail.backends.smtp.EmailBackend"
-    if evidence and smtp and is_local(str(site.get("EMAIL_HOST") or "")) and not site.overridden("MAILERS"):
-        yield f"EMAIL_HOST = {site.get('EMAIL_HOST')!r}, and {evidence}"
+    for setting, (backend, host) in site.mailers.items():
+        if evidence and backend == "django.core.mail.backends.smtp.EmailBackend" and is_local(host):
+            reason = "" if setting.startswith("MAILERS") else f", and {evidence}"
+            yield f"{setting} is {host or 'localhost'}{reason}"
 
 
 @rule(
@@ -68,6 +69,6 @@ def mail_to_localhost(site: Site) -> Iterator[Seen | str]:
     dyno_only=True,
 )
 def mail_not_sent(site: Site) -> Iterator[Seen | str]:
-    backend = str(site.get("EMAIL_BACKEND", ""))
-    if backend.endswith(("console.EmailBackend", "filebased.EmailBackend", "locmem.EmailBackend")):
-        yield f"EMAIL_BACKEND = {backend!r}"
+    for setting, (backend, _) in site.mailers.items():
+        if backend.endswith(("console.EmailBackend", "filebased.EmailBackend", "locmem.EmailBackend")):
+            yield f"{setting.replace('EMAIL_HOST', 'EMAIL_BACKEND')} is {backend}"

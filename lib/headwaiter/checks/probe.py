@@ -1,5 +1,7 @@
 """Loads a site's settings once more, in a process of its own, and tells what came of it without telling a secret.
 
+With an application named the whole site is loaded, as its wsgi.py may read a .env file before the settings do.
+
 The key that the settings have at another boot is compared by an HMAC with a nonce of the asker's; of DATABASES it says
 only whether an address that the asker put into DATABASE_URL arrived there.
 """
@@ -35,7 +37,7 @@ def digest(secret: object, nonce: str) -> str:
 class Probe:
     """Settings being loaded in a child process, with another environment. Several may run side by side."""
 
-    def __init__(self, environ: Mapping[str, str], nonce: str) -> None:
+    def __init__(self, environ: Mapping[str, str], nonce: str, application: str | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-c", _RUN],
             env=dict(environ),
@@ -44,7 +46,9 @@ class Probe:
             stderr=subprocess.DEVNULL,
         )
         package_parent = str(Path(__file__).resolve().parent.parent.parent)
-        self._request = json.dumps({"path": [*sys.path, package_parent], "nonce": nonce}).encode()
+        self._request = json.dumps(
+            {"path": [*sys.path, package_parent], "nonce": nonce, "application": application}
+        ).encode()
 
     def result(self) -> Mapping[str, Any]:
         """What the child found: {"key": digest, "reads_url": bool}; empty when it could not load the settings."""
@@ -67,6 +71,10 @@ def answer(request: Mapping[str, Any]) -> None:
         import configurations  # type: ignore[import-not-found]  # django-configurations loads settings its own way
 
         configurations.setup()
+    if request["application"]:
+        from headwaiter import project
+
+        project.load_application(request["application"])
     from django.conf import settings
 
     hosts = {str(database.get("HOST")) for database in settings.DATABASES.values()}

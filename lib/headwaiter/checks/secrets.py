@@ -19,6 +19,7 @@ def secrets_of(site: Site) -> frozenset[str]:
         site.get("EMAIL_HOST_PASSWORD"),
     ]
     found += [database.get("PASSWORD") for database in site.databases.values()]
+    found += [(mailer.get("OPTIONS") or {}).get("password") for mailer in site.get("MAILERS", {}).values()]
     for name, value in site.environ.items():
         if any(part in name.upper() for part in _SECRET_NAMES):
             found += [value, _password(value)]

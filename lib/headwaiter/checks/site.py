@@ -10,6 +10,9 @@ from urllib.parse import unquote, urlsplit
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "[::1]", "0.0.0.0"})  # noqa: S104 # a name, not a bind
 
 
+_SMTP = "django.core.mail.backends.smtp.EmailBackend"
+
+
 @dataclass(frozen=True)
 class Site:
     """Everything the rules may look at. None means: not known here."""
@@ -73,6 +76,19 @@ class Site:
             alias: database
             for alias, database in self.get("DATABASES", {}).items()
             if database.get("ENGINE") and not str(database["ENGINE"]).endswith(".dummy")
+        }
+
+    @property
+    def mailers(self) -> Mapping[str, tuple[str, str]]:
+        """Setting -> backend and host of what sends mail: MAILERS since Django 6.1, EMAIL_* before."""
+        if not self.overridden("MAILERS"):
+            return {"EMAIL_HOST": (str(self.get("EMAIL_BACKEND") or ""), str(self.get("EMAIL_HOST") or ""))}
+        return {
+            f"MAILERS[{alias!r}]": (
+                str(mailer.get("BACKEND", _SMTP)),
+                str((mailer.get("OPTIONS") or {}).get("host") or ""),
+            )
+            for alias, mailer in self.get("MAILERS").items()
         }
 
     def caches(self, *classes: str) -> Mapping[str, Mapping[str, Any]]:

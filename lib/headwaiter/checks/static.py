@@ -102,6 +102,21 @@ def media_on_disk(site: Site) -> Iterator[Seen | str]:
 
 
 @rule(
+    "I206",
+    "WhiteNoise isn't right after SecurityMiddleware",
+    why="Each static file then runs through the middleware before it: sessions, logins, the database for some.",
+    mend='"whitenoise.middleware.WhiteNoiseMiddleware" in MIDDLEWARE right after SecurityMiddleware',
+)
+def whitenoise_late(site: Site) -> Iterator[Seen | str]:
+    names = [str(name) for name in site.get("MIDDLEWARE", [])]
+    whitenoise = next((at for at, name in enumerate(names) if name.endswith(".WhiteNoiseMiddleware")), None)
+    before = [name for name in names[:whitenoise] if name.startswith(("django.contrib.", "django.middleware."))]
+    before = [name for name in before if not name.endswith(".SecurityMiddleware")]
+    if whitenoise is not None and before:
+        yield f"{len(before)} of Django's middlewares come before it, {before[0].rpartition('.')[2]} first"
+
+
+@rule(
     "W205",
     "The directory of static files isn't there",
     why="WhiteNoise serves what collectstatic copied to STATIC_ROOT; nothing did.",

@@ -1,0 +1,216 @@
+"""How the facts of a site are found out: sources, log handlers, files."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from check_sites import DATABASE
+from django.utils.log import AdminEmailHandler, RequireDebugTrue
+from headwaiter import check
+from headwaiter.checks import facts, loggers, migrations, source
+from headwaiter.checks.probe import digest
+from headwaiter.checks.site import url_endpoint
+from headwaiter.project import Project
+
+
+def test_a_key_in_the_source_is_found(tmp_path: Path) -> None:
+    """As a string anywhere; in a comment or as part of another one it is something else."""
+    path = tmp_path / "settings.py"
+    path.write_text('# hidden-key-1\nKEY = get("KEY", "hidden-key-2")\nOTHER = "hidden-key-33"\n')
+
+    assert source.contains([path], "hidden-key-2")
+    assert not source.contains([path], "hidden-key-1")
+    assert not source.contains([path], "hidden-key-3")
+    assert not source.contains([path], "")
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("SECRET_KEY = get('K', get_random_secret_key())", "get_random_secret_key()"),
+        ("path.write_text(utils.get_random_secret_key())", "get_random_secret_key()"),
+        ("SECRET_KEY = os.environ.get('K') or secrets.token_urlsafe(50)", "token_urlsafe()"),
+        ("SECRET_KEY = ''.join([random.SystemRandom().choice(letters) for i in range(50)])", "choice()"),
+        ("SECRET_KEY = os.environ['K']\nTOKEN = secrets.token_urlsafe()", None),
+        ("SECRET_KEY = (", None),
+    ],
+)
+def test_a_key_that_is_made_up_is_seen(tmp_path: Path, text: str, call: str | None) -> None:
+    """Django's own function anywhere, other sources of chance where SECRET_KEY is set."""
+    path = tmp_path / "settings.py"
+    path.write_text(text)
+
+    assert source.random_key_call([path, tmp_path / "not-there.py"]) == call
+
+
+def test_the_settings_beside_the_settings_are_read_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`from .base import *`: the loaded modules of the same package that look like settings."""
+    for name in ("conf", "conf.settings", "conf.settings.prod", "conf.settings.base", "conf.views", "confirm.settings"):
+        module = type(sys)(name)
+        module.__file__ = str(tmp_path / f"{name}.py")
+        monkeypatch.setitem(sys.modules, name, module)
+
+    files = source.settings_files("conf.settings.prod")
+
+    assert [file.name for file in files] == ["conf.settings.base.py", "conf.settings.prod.py"]
+
+
+@pytest.fixture
+def logger() -> Iterator[logging.Logger]:
+    """A logger of its own below a parent of its own, which ends there."""
+    parent, child = logging.getLogger("checktest"), logging.getLogger("checktest.request")
+    parent.propagate = False
+    yield child
+    for each in (parent, child):
+        for handler in list(each.handlers):
+            each.removeHandler(handler)
+            handler.close()
+        each.setLevel(logging.NOTSET)
+        each.disabled, each.propagate = False, True
+
+
+def mail() -> logging.Handler:
+    return AdminEmailHandler(reporter_class="django.views.debug.ExceptionReporter")
+
+
+def debug_only() -> logging.Handler:
+    handler = logging.StreamHandler()
+    handler.addFilter(RequireDebugTrue())
+    return handler
+
+
+def critical_only() -> logging.Handler:
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.CRITICAL)
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("make", "reaches"),
+    [
+        (logging.StreamHandler, True),
+        (lambda: logging.FileHandler("/dev/stdout", delay=True), True),
+        (lambda: logging.handlers.QueueHandler(None), True),  # type: ignore[arg-type]
+        (mail, False),
+        (debug_only, False),
+        (critical_only, False),
+        (logging.NullHandler, False),
+        (lambda: logging.FileHandler("/nowhere/site.log", delay=True), False),
+    ],
+)
+def test_where_an_error_ends(
+    logger: logging.Logger, monkeypatch: pytest.MonkeyPatch, make: Callable[[], logging.Handler], reaches: bool
+) -> None:
+    """Only a handler that writes to this process's output with DEBUG off counts."""
+    monkeypatch.setattr(logger.parent, "handlers", [make()])  # without those that pytest adds
+
+    assert loggers.reaches_console(logger.name, logging.ERROR) is reaches
+
+
+def test_loggers_that_say_nothing(logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any handler Python's last resort is stderr; a disabled logger, or one set higher, says nothing."""
+    monkeypatch.setattr(logger.parent, "handlers", [])
+    assert loggers.reaches_console(logger.name, logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
+    assert not loggers.reaches_console(logger.name, logging.ERROR)
+    logger.setLevel(logging.NOTSET)
+    logger.disabled = True
+    assert not loggers.reaches_console(logger.name, logging.ERROR)
+
+
+def test_log_files_are_named_without_their_directory(logger: logging.Logger) -> None:
+    """Devices aren't files."""
+    logger.addHandler(logging.FileHandler("/nowhere/site.log", delay=True))
+    logger.addHandler(logging.FileHandler("/dev/stderr", delay=True))
+
+    assert "FileHandler to site.log" in list(loggers.to_files())
+    assert not any("stderr" in each for each in loggers.to_files())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("web: headwaiter a.wsgi\r\n\nrelease:\tpython manage.py migrate\n# x: y\n", {"web", "release"}),
+        ("", set()),
+    ],
+)
+def test_procfile(tmp_path: Path, text: str, expected: set[str]) -> None:
+    """Process types as Heroku reads them, comments and empty lines left out."""
+    path = tmp_path / "Procfile"
+    path.write_text(text)
+
+    assert set(facts.read_procfile(path) or {}) == expected
+    assert facts.read_procfile(tmp_path / "none") is None
+
+
+def test_the_repository_is_where_the_procfile_is(tmp_path: Path) -> None:
+    """The site may live below; without any sign the site's own directory is it."""
+    (tmp_path / "backend" / "site").mkdir(parents=True)
+    site = Project(tmp_path / "backend" / "site")
+    assert facts.repository(site) == site.directory
+    (tmp_path / "Procfile").touch()
+    assert facts.repository(site) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"), [({}, False), ({"DYNO": "run.1"}, True), ({"DYNO": "ci-1", "CI": "true"}, False)]
+)
+def test_heroku_ci_is_no_dyno_of_the_app(environ: dict[str, str], expected: bool) -> None:
+    """It has DYNO, but not the app's config vars."""
+    assert facts.is_on_dyno(environ) is expected
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgres://u:p@DB.example.com/a%20b", ("db.example.com", "5432", "a b")),
+        ("mysql2://u:p@db.example.com:3307/x?y=z", ("db.example.com", "3307", "x")),
+        ("postgres://u:p@host:port/x", None),
+        ("sqlite:///db.sqlite3", None),
+        ("", None),
+    ],
+)
+def test_where_a_url_leads(url: str, expected: tuple[str, str, str] | None) -> None:
+    """Host, port and name as DATABASES has them; None for what isn't a server's address."""
+    assert url_endpoint(url) == expected
+
+
+def test_a_drivers_message_loses_the_address() -> None:
+    """What DATABASE_URL holds doesn't come back through an error."""
+    host, user = DATABASE["HOST"], DATABASE["USER"]
+    text = (
+        f'connection to server at "{host}", port 5432 failed: FATAL: password authentication failed for user "{user}"'
+    )
+
+    assert migrations.without_address(text, DATABASE) == (
+        'connection to server at "<host>", port 5432 failed: FATAL: password authentication failed for user "<user>"'
+    )
+
+
+def test_digests_compare_keys_without_telling_them() -> None:
+    """Equal for equal keys under one nonce, and different under another."""
+    assert digest("key", "nonce") == digest(b"key", "nonce")
+    assert digest("key", "nonce") != digest("key2", "nonce")
+    assert digest("key", "nonce") != digest("key", "nonce2")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")',
+        "os.environ['DJANGO_SETTINGS_MODULE'] = 'mysite.settings'",
+        'os.environ.setdefault(\n    "DJANGO_SETTINGS_MODULE",\n    "mysite.settings",\n)',
+    ],
+)
+def test_manage_py_names_the_settings(tmp_path: Path, line: str) -> None:
+    """For a checkout without a build."""
+    path = tmp_path / "manage.py"
+    path.write_text(f"import os\n{line}\n")
+
+    assert check.settings_of_manage_py(path) == "mysite.settings"
+    assert check.settings_of_manage_py(tmp_path / "none.py") is None

@@ -69,7 +69,7 @@ def _described(options: dict[str, settings.Option]) -> list[settings.Option]:
     found = []
     for option in options.values():
         about = " ".join(text.get(option.flag[2:], "").split())
-        sentence = re.split(r"(?<=[\w)'])\\. |Default|, default|On by|Off by", about)[0].strip().rstrip(".")
+        sentence = re.split(r"(?<=[\w)'])\. |Default|, default|On by|Off by", about)[0].strip().rstrip(".")
         default = ours.get(option.name, getattr(Adjustments, option.name, None))
         told = f"{sentence}." if sentence else ""
         if option.name not in settings.PLACE:

@@ -1,0 +1,220 @@
+"""Settings: who wins, what is refused, and that every problem is told at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from headwaiter import settings
+from headwaiter.project import Project
+from headwaiter.settings import Settings, SettingsError
+from hypothesis import given
+from hypothesis import strategies as st
+from waitress.adjustments import Adjustments
+
+HERE = Project(directory=Path("/app"))
+DYNO = {"DYNO": "web.1", "PORT": "5000"}
+
+
+def load(*argv: str, env: dict[str, str] | None = None, project: Project = HERE) -> Settings:
+    return settings.load(argv, env or {}, project)
+
+
+def problems(*argv: str, env: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load(*argv, env=env)
+    return caught.value.problems
+
+
+def test_a_flag_wins_over_a_config_var_and_that_over_the_default() -> None:
+    """The nearer to the command, the stronger."""
+    env = {"HEADWAITER_DRAIN_SECONDS": "7"}
+    assert load().drain_seconds == 25
+    assert load(env=env).drain_seconds == 7
+    assert load("--drain-seconds=3", env=env).drain_seconds == 3
+
+
+def test_the_project_fills_in_what_nobody_gave() -> None:
+    """The build's findings stand below flags and config vars."""
+    built = Project(Path("/app/backend"), "shop.wsgi:application", "shop.settings")
+    found = load(project=built)
+    assert (found.application, found.chdir, found.settings_module) == (
+        "shop.wsgi:application",
+        "/app/backend",
+        "shop.settings",
+    )
+    assert load("--chdir=/else", project=built).chdir == "/else"
+    assert load(env={"DJANGO_SETTINGS_MODULE": "other"}, project=built).settings_module == "other"
+
+
+def test_another_application_than_the_builds_keeps_its_own_directory() -> None:
+    """A Procfile that names another application means it from where it stands."""
+    built = Project(Path("/app/backend"), "shop.wsgi:application", "shop.settings")
+    found = load("other.wsgi:application", project=built)
+    assert (found.chdir, found.settings_module) == (None, None)
+
+
+def test_every_option_has_a_config_var_of_the_same_name() -> None:
+    """One rule to remember, with the exceptions that Django and Heroku named before us."""
+    options = settings.our_options() | settings.waitress_options()
+    odd = {name: option.variable for name, option in options.items() if option.variable != f"HEADWAITER_{name.upper()}"}
+    assert odd == {"processes": "WEB_CONCURRENCY", "settings_module": "DJANGO_SETTINGS_MODULE"}
+
+
+def test_web_concurrency_counts_only_when_the_user_set_it() -> None:
+    """heroku/python sets it from memory alone, which knows nothing of database connections."""
+    env = {"WEB_CONCURRENCY": "2"}
+    assert load(env=env).processes == 2
+    assert load(env={**env, "WEB_CONCURRENCY_SET_BY": "heroku/python"}).processes is None
+
+
+def test_every_problem_is_told_at_once() -> None:
+    """Nobody likes to mend and deploy five times."""
+    found = problems(
+        "--thrads=3", "a:b", "c:d", "--drain-seconds=x", "--max-r=3", "--preload=1", env={"HEADWAITER_THREADS": "0"}
+    )
+    assert found == [
+        "--thrads: no such option. Did you mean --threads?",
+        "c:d: one application at a time, and a:b is already it.",
+        "--max-r: could be --max-request-body-size or --max-request-header-size or --max-requests; write it out.",
+        "--preload=1: takes no value; write --preload or --no-preload.",
+        "HEADWAITER_THREADS=0 (config var): must be between 1 and 4096 threads; write for example 5.",
+        "--drain-seconds=x: isn't a number of seconds; write for example 25.",
+    ]
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "", "1e9", "25s"])
+def test_seconds_are_a_number_within_reason(text: str) -> None:
+    """A drain for ever, or until not-a-number, is refused."""
+    assert len(problems(f"--drain-seconds={text}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ((), ("*", 8080)),
+        (("--port=9000",), ("*", 9000)),
+        (("--host=127.0.0.1",), ("127.0.0.1", 8080)),
+        (("--listen=*:81",), ("*", 81)),
+        (("--listen", "[::1]:81"), ("::1", 81)),
+        (("--listen=localhost",), ("localhost", 8080)),
+        (("--unix-socket=/tmp/x.sock",), "/tmp/x.sock"),
+    ],
+)
+def test_where_to_listen(argv: tuple[str, ...], expected: settings.Address) -> None:
+    """The options of waitress-serve mean what they mean there."""
+    assert load(*argv).listen == (expected,)
+
+
+def test_listen_adds_up_and_takes_the_port_of_the_dyno() -> None:
+    """Several --listen are several sockets; one without a port listens on PORT."""
+    assert load("--listen=127.0.0.1:1", "--listen=*", env=DYNO).listen == (("127.0.0.1", 1), ("*", 5000))
+
+
+def test_port_is_read_and_a_flag_wins() -> None:
+    """PORT is Heroku's word for where to listen."""
+    assert load(env=DYNO).listen == (("*", 5000),)
+    assert load("--port=1", env=DYNO).listen == (("*", 1),)
+
+
+def test_a_flag_for_the_place_silences_config_vars_for_it() -> None:
+    """--listen and HEADWAITER_PORT would exclude each other, but the flag is stronger."""
+    assert load("--listen=*:1", env={"HEADWAITER_PORT": "2"}).listen == (("*", 1),)
+    assert problems("--listen=*:1", "--port=2") == ["--listen=*:1 and --port=2: exclude each other; keep one."]
+
+
+@pytest.mark.parametrize("port", ["", "abc", "99999", "-1"])
+def test_a_web_dyno_without_a_port_says_so(port: str) -> None:
+    """The router would never find port 8080."""
+    (problem,) = problems(env={"DYNO": "web.1", "PORT": port})
+    assert problem.startswith("PORT")
+
+
+def test_a_missing_port_matters_only_where_it_is_used() -> None:
+    """Elsewhere it's waitress-serve's 8080; `plan` on a one-off dyno needs none."""
+    assert load(env={"DYNO": "run.1"}).listen == (("*", 8080),)
+    assert settings.load([], {"DYNO": "web.1"}, HERE, serving=False).listen == (("*", 8080),)
+
+
+def test_the_router_is_trusted_on_a_dyno_only() -> None:
+    """Elsewhere anybody could send these headers; the host is never believed."""
+    assert "trusted_proxy" not in load().waitress
+    trusted = load(env=DYNO).waitress
+    assert trusted["trusted_proxy"] == "*"
+    assert trusted["trusted_proxy_headers"] == {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-port"}
+    assert "trusted_proxy" not in load("--no-trust-proxy", env=DYNO).waitress
+    assert load("--trust-proxy").waitress["trusted_proxy"] == "*"
+    assert load("--trusted-proxy-count=2", env=DYNO).waitress["trusted_proxy_count"] == 2
+
+
+def test_waitress_checks_its_own_options_together() -> None:
+    """What Waitress refuses is told like the rest."""
+    (problem,) = problems("--trusted-proxy-headers=x-forwarded-for")
+    assert "trusted_proxy_headers has no meaning" in problem
+
+
+def test_every_option_of_the_installed_waitress_passes_through() -> None:
+    """By introspection: a new Waitress brings its new options along."""
+    values = {int: "7", str: "x"}
+    for name, cast in Adjustments._params:
+        if name in ("sockets", "trusted_proxy_count", "trusted_proxy_headers", "port", "host", "listen"):
+            continue
+        option = settings.our_options().get(name) or settings.waitress_options()[name]
+        flag = option.flag if option.switch else f"{option.flag}={values.get(cast, '7')}"
+        found = load(flag)
+        kept = found.waitress.get(name, getattr(found, name, None))
+        assert kept is not None or name == "unix_socket", name
+        if option.switch:
+            assert load(f"--no-{option.flag[2:]}") != load(option.flag), name
+
+
+def test_abbreviations_and_separate_values_work_as_in_waitress_serve() -> None:
+    """getopt allows both, and Procfiles use them."""
+    assert load("--thr", "3", "a:b").threads == 3
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "word"),
+    [
+        (("--drain-seconds=60",), DYNO, "drain_seconds"),
+        (("--channel-timeout=60",), DYNO, "channel_timeout"),
+        ((), {"HEADWAITER_DRAIN_SECOND": "3"}, "HEADWAITER_DRAIN_SECONDS?"),
+    ],
+)
+def test_settings_that_hardly_mean_what_they_say_are_pointed_out(
+    argv: tuple[str, ...], env: dict[str, str], word: str
+) -> None:
+    """They work, so it's advice and no error."""
+    (sentence,) = load(*argv, env=env).advice
+    assert word in sentence
+
+
+def test_the_build_packs_own_config_vars_are_left_alone() -> None:
+    """Only near misses are pointed out: other parts have HEADWAITER_* variables too."""
+    assert load(env={"HEADWAITER_WSGI_APPLICATION_DIRECTORY": "x"}).advice == ()
+
+
+@given(
+    st.lists(st.text(max_size=30), max_size=5),
+    st.dictionaries(
+        st.sampled_from([option.variable for option in settings.our_options().values()] + ["PORT", "DYNO"]),
+        st.text(max_size=10),
+    ),
+)
+def test_any_input_is_taken_or_refused_with_a_settings_error(argv: list[str], env: dict[str, str]) -> None:
+    """No input makes a traceback, and what is taken is whole."""
+    try:
+        found = settings.load(argv, env, HERE)
+    except SettingsError as error:
+        assert error.problems
+    else:
+        assert replace(found) == found
+        assert found.drain_seconds >= 0
+
+
+@given(st.integers(1, 4096))
+def test_what_is_written_is_what_is_read(threads: int) -> None:
+    """Numbers survive the way through a flag and through a config var."""
+    assert load(f"--threads={threads}").threads == threads
+    assert load(env={"HEADWAITER_THREADS": str(threads)}).threads == threads

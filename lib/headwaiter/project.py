@@ -143,7 +143,7 @@ def _import(module_name: str, name: str) -> ModuleType:
         cause = error.__cause__
         if isinstance(cause, ModuleNotFoundError) and cause.name:
             if f"{module_name}.".startswith(f"{cause.name}."):
-                raise ProjectError(_no_such_module(module_name, cause.name)) from cause
+                raise ProjectError(_no_such_module(cause.name)) from cause
             raise ProjectError(_missing_dependency(module_name, cause.name), error.details) from cause
         raise
     return module
@@ -162,12 +162,10 @@ def _guarded(act: Callable[[], Any], name: str, doing: str) -> Any:
         ) from error
 
 
-def _no_such_module(module_name: str, missing: str) -> str:
+def _no_such_module(missing: str) -> str:
     found = sorted(str(path)[:-3].replace(os.sep, ".") for path in Path().glob("*/wsgi.py"))
     deeper = sorted(str(path.parent.parent) for path in Path().glob("*/*/wsgi.py"))
-    if missing != module_name:
-        mend = f"Is the name right? {module_name.rpartition('.')[2]} was looked for in it."
-    elif found:
+    if found:
         mend = f"Did you mean {found[0]}:application?"
     elif deeper:
         mend = f"Is it below? Add --chdir={deeper[0]}"

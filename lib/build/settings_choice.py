@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from deployment import Statement, is_development
 from modules import Module, Modules
-from python_source import SETTINGS
+from python_source import SETTINGS, Source
 from repository import ProjectError
 from wsgi_choice import Application
 
+SETTINGS_WORDS = frozenset({"INSTALLED_APPS", "ROOT_URLCONF", "SECRET_KEY", "DATABASES"})
 PRODUCTION = ("production", "prod", "heroku", "live", "deploy", "deployment")
 
 
@@ -19,6 +20,8 @@ PRODUCTION = ("production", "prod", "heroku", "live", "deploy", "deployment")
 class Choice:
     """The settings module, None when the site sets it by itself; the others, and what the user should know."""
 
+    base: str
+    """Where the application is imported from."""
     module: str | None = None
     reason: str = ""
     others: list[str] = field(default_factory=list)
@@ -32,7 +35,7 @@ def choose_settings(
 
     Raises ProjectError when the config var names no module of the repository.
     """
-    choice = Choice()
+    choice = Choice(base=application.module.base)
     if config and config.origin.startswith("the config var"):
         choice.module, choice.reason = _from_config_var(modules, config), f"{config.origin} says so"
         return choice
@@ -65,8 +68,11 @@ def _consider(modules: Modules, choice: Choice, statement: Statement) -> None:
     """Take the statement if it's the first that holds, else keep it as another option."""
     name = statement.value
     module = modules.find(name)
-    if module is None or modules.is_empty(module):
-        why = "which is empty" if module else "which isn't in the repository"
+    reachable = {*modules.bases, choice.base}
+    if module is None or modules.is_empty(module) or module.base not in reachable:
+        why = "which isn't in the repository"
+        if module:
+            why = "which is empty" if module.base in reachable else f"which can only be imported from {module.base}/"
         choice.warnings.append(f"{statement.origin} names the settings {name[:200]!a}, {why}: ignored.")
     elif choice.module is None and not choice.reason:
         choice.module, choice.reason = name, f"{statement.origin} names them"
@@ -88,7 +94,7 @@ def _from_sources(
     for module in _imports(modules, application):
         source = repository.source(module.path)
         if source.settings_computed:
-            _leave_to_wsgi(choice, module, source.settings)
+            _leave_to_wsgi(choice, module, sorted(source.settings, key=is_development))
             break
         if source.settings:
             yield from (Statement(name, module.path) for name in source.settings)
@@ -121,14 +127,15 @@ def _leave_to_wsgi(choice: Choice, module: Module, options: list[str]) -> None:
 
 
 def _by_place(modules: Modules, choice: Choice, application: Application) -> None:
-    """Nobody names the settings: "settings" beside wsgi.py or above, or its "production", else the only one there is."""
+    """Nobody names the settings: "settings" beside wsgi.py or above, or "production" in it, else the only one."""
     package = application.module.name.split(".")[:-1]
     usual = [".".join([*package[:length], "settings"]) for length in range(len(package), -1, -1)]
     paths = [path for path in modules.files() if re.search(r"(^|/)settings(\.py|/__init__\.py)$", path)]
     only = [module.name for path in paths if (module := modules.named(path))] if len(paths) == 1 else []
     for name in [*usual, *(f"{name}.{word}" for name in usual for word in PRODUCTION), *only]:
         module = modules.find(name)
-        if module and not modules.is_empty(module):
+        source = modules.repository.source(module.path) if module else Source()
+        if module and (source.star_imports or source.words & SETTINGS_WORDS):
             choice.module, choice.reason = name, f"{module.path} is where settings usually are"
             choice.warnings.append(
                 f"Nothing names the settings module: {name} is taken. To choose: heroku config:set {SETTINGS}=..."

@@ -1,4 +1,4 @@
-"""Which manage.py belongs to a site, and which to a library's tests, examples or documentation. bin/detect has the same."""
+"""Which manage.py is a site's, and which belongs to the tests or examples of a library. bin/detect has the same rules."""
 
 from __future__ import annotations
 

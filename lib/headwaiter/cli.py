@@ -74,14 +74,14 @@ def _serve(argv: Sequence[str], place: str | None, directory: str, started: floa
     application = project.load_application(chosen.application, call=chosen.call)
     if place is not None:
         database.install(chosen)
-        database.close_all()
+        database.prepare_fork()
         return supervisor.run_again(place, chosen, application)
 
     from headwaiter import plan
 
     budget = plan.decide(chosen, site)
-    database.install(chosen)
-    database.close_all()
+    database.install(chosen, budget)
+    database.prepare_fork()
     _tell(chosen, budget)
     return supervisor.run(
         chosen, application, processes=budget.processes, threads=budget.threads, directory=directory, started=started

@@ -67,7 +67,7 @@ class Control:
 
 
 class Listener(socket.socket):
-    """A listening socket that tells when the server on it is ready."""
+    """A listening socket that tells when the server on it is ready, and IPv4 clients' addresses as IPv4."""
 
     on_listen: Callable[[], None] | None = None
 
@@ -76,6 +76,13 @@ class Listener(socket.socket):
         super().listen(*backlog)
         if self.on_listen:
             self.on_listen()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; on a dual-stack socket an IPv4 client would come as ::ffff:192.0.2.1."""
+        connection, address = super().accept()
+        if self.family == socket.AF_INET6 and address[0].startswith("::ffff:"):
+            address = (address[0][len("::ffff:") :], address[1])
+        return connection, address
 
 
 def run(

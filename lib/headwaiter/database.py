@@ -1,0 +1,258 @@
+"""The only file that imports Django: which databases the site uses, a plain connection to each, patience, closing.
+
+Nothing here needs Django to be installed: for any other WSGI application every function is a quiet no-op.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from headwaiter.patience import Patience, patient
+
+if TYPE_CHECKING:
+    from headwaiter.budget import Budget
+    from headwaiter.settings import Settings
+
+POOL_MIN_SIZE = 4
+"""psycopg_pool's default; a pool without max_size keeps this size: https://www.psycopg.org/psycopg3/docs/api/pool.html."""
+
+PORTS = {"postgresql": "5432", "mysql": "3306"}
+
+
+@dataclass(frozen=True)
+class Alias:
+    """One entry of DATABASES, without its password. `vendor` is Django's word: postgresql, mysql, sqlite, oracle."""
+
+    name: str
+    vendor: str
+    host: str = ""
+    port: str = ""
+    database: str = ""
+    user: str = ""
+    pool_size: int | None = None
+    """The most that Django's own psycopg pool opens in one process; None without a pool."""
+    application_name: str | None = None
+    server_side_cursors: bool = True
+    problem: str | None = None
+    """Why the settings of this alias can't be used."""
+
+    @property
+    def server(self) -> tuple[str, str, str]:
+        """Aliases with the same server share what it allows."""
+        return (self.vendor, self.host, self.port)
+
+
+def configured() -> bool:
+    """Whether this process has a Django whose settings are there to be read."""
+    if "django.conf" not in sys.modules:
+        return False
+    from django.conf import settings
+
+    return bool(settings.configured)
+
+
+def aliases(environ: Mapping[str, str]) -> list[Alias]:
+    """Every entry of DATABASES; one that can't be used has a `problem`. Opens nothing, raises nothing."""
+    if not configured():
+        return []
+    from django.db import connections
+
+    try:
+        names = list(connections)
+    except Exception as error:
+        return [Alias("default", "unknown", problem=f"DATABASES can't be read ({type(error).__name__})")]
+    return [_alias(name, environ) for name in names]
+
+
+def _alias(name: str, environ: Mapping[str, str]) -> Alias:
+    from django.db import connections
+
+    try:
+        wrapper = connections[name]
+        given = wrapper.settings_dict
+        if given.get("ENGINE") == "django.db.backends.dummy":  # what an empty DATABASES means
+            return Alias(name, "none")
+        options = dict(given.get("OPTIONS") or {})
+        pool = options.get("pool")
+        postgres = wrapper.vendor == "postgresql"
+        host = given.get("HOST") or options.get("host") or (environ.get("PGHOST") if postgres else "") or ""
+        port = given.get("PORT") or options.get("port") or (environ.get("PGPORT") if postgres else "")
+        return Alias(
+            name=name,
+            vendor=wrapper.vendor,
+            host=str(host).lower(),
+            port=str(port or PORTS.get(wrapper.vendor, "")),
+            database=str(given.get("NAME") or options.get("dbname") or options.get("service") or ""),
+            user=str(given.get("USER") or options.get("user") or ""),
+            pool_size=_pool_size(pool) if pool else None,
+            application_name=options.get("application_name"),
+            server_side_cursors=not given.get("DISABLE_SERVER_SIDE_CURSORS"),
+        )
+    except Exception as error:
+        # Never the error's text: drivers and dj-database-url quote what they were given.
+        return Alias(name, "unknown", problem=f"its settings can't be used ({type(error).__name__})")
+
+
+def _pool_size(pool: object) -> int:
+    """The most connections that OPTIONS["pool"] may open in one process."""
+    sizes = pool if isinstance(pool, Mapping) else {}
+    return max(1, int(sizes.get("max_size") or sizes.get("min_size", POOL_MIN_SIZE)))
+
+
+def connect(alias: str, timeout_seconds: float) -> Any:
+    """A plain driver connection with the site's own settings for `alias`, but no pool, no patience and a time limit.
+
+    Raises what the driver raises.
+    """
+    from django.db import connections
+
+    wrapper = connections[alias]
+    options = {key: value for key, value in (wrapper.settings_dict.get("OPTIONS") or {}).items() if key != "pool"}
+    if wrapper.vendor in PORTS:
+        options["connect_timeout"] = max(2, math.ceil(timeout_seconds))  # libpq takes less than 2 for 2
+    plain = type(wrapper)({**wrapper.settings_dict, "OPTIONS": options}, alias=alias)
+    method = type(plain).get_new_connection
+    while _is_ours(method):
+        method = method.__wrapped__
+    return method(plain, plain.get_connection_params())
+
+
+def close_all() -> None:
+    """Close the calling thread's connections."""
+    if "django.db" not in sys.modules or not configured():
+        return
+    from django.db import connections
+
+    for connection in connections.all(initialized_only=True):
+        with suppress(Exception):  # a connection that can't be closed must not keep the others open
+            connection.close()
+
+
+def prepare_fork() -> None:
+    """Close what must not be shared with workers: this thread's connections, and pools with their threads."""
+    close_all()
+    if "django.db" not in sys.modules or not configured():
+        return
+    from django.db import connections
+
+    for connection in connections.all(initialized_only=True):
+        with suppress(Exception):
+            if getattr(connection, "_connection_pools", {}).get(connection.alias):
+                connection.close_pool()
+
+
+def name_connections(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Let every PostgreSQL connection carry the dyno's name, as `heroku pg:ps` shows it, unless the site names its own.
+
+    libpq reads PGAPPNAME: https://www.postgresql.org/docs/current/libpq-envars.html.
+    """
+    if environ.get("DYNO"):
+        environ.setdefault("PGAPPNAME", environ["DYNO"])
+
+
+def install(settings: Settings, budget: Budget | None = None) -> None:
+    """Make connecting patient, up to settings.db_wait seconds, and name connections. Call before the fork."""
+    name_connections()
+    if settings.db_wait <= 0 or not configured():
+        return
+    from django.db import connections
+
+    watcher = Watcher(budget)
+    patience = Patience(settings.db_wait, watcher.advice)
+    for name in connections:
+        with suppress(Exception):  # an alias that can't be used is the site's own business, when it uses it
+            _make_patient(type(connections[name]), patience, watcher)
+
+
+def _make_patient(backend: type, patience: Patience, watcher: Watcher) -> None:
+    """Wrap get_new_connection where it is defined: the one call of Django's that opens a connection (4.2 to 6.x)."""
+    owner = next(each for each in backend.__mro__ if "get_new_connection" in vars(each))
+    method = vars(owner)["get_new_connection"]
+    if backend.vendor in PORTS and not _is_ours(method):  # type: ignore[attr-defined]
+        owner.get_new_connection = patient(method, patience, watcher.look)  # type: ignore[attr-defined]
+
+
+def _is_ours(method: Callable[..., Any]) -> bool:
+    return getattr(method, "__module__", "") == patient.__module__
+
+
+HOLDERS = {
+    "postgresql": (
+        "SELECT coalesce(application_name, ''), count(*) FROM pg_stat_activity"
+        " WHERE usename = session_user AND pid <> pg_backend_pid() GROUP BY 1"
+    ),
+    "mysql": "SELECT '', COUNT(*) FROM information_schema.PROCESSLIST",
+}
+
+
+class Watcher:
+    """Learns who holds the connections, from one that was waited for, to say which number to set."""
+
+    def __init__(self, budget: Budget | None) -> None:
+        self._budget = budget
+        self._seen: dict[str, int] = {}
+
+    def look(self, backend: Any, connection: Any) -> None:
+        """Ask on a connection that Django hasn't got yet, and leave it as it was. Never raises."""
+        with suppress(Exception):
+            if getattr(backend, "pool", None) or backend.vendor not in HOLDERS:
+                return
+            with connection.cursor() as cursor:
+                cursor.execute(HOLDERS[backend.vendor])
+                self._seen = {str(name): int(number) for name, number in cursor.fetchall()}
+            connection.rollback()
+
+    def advice(self) -> str:
+        """One sentence with the config var and its value."""
+        if self._budget is None:
+            return "`headwaiter plan` shows who holds them."
+        return advise(self._seen, self._budget.dynos, self._budget.reserve, self._budget.limit)
+
+
+def advise(holders: Mapping[str, int], dynos: int, reserve: int, limit: int | None) -> str:
+    """Which number to set, from who holds the connections; `dynos` and `reserve` are what the budget counted on."""
+    running = web_dynos(holders)
+    others = sum(number for name, number in holders.items() if not is_web(name))
+    total = sum(holders.values())
+    if running > dynos:
+        return (
+            f"{running} web dynos hold connections, the budget counted on {dynos}: "
+            f"heroku config:set HEADWAITER_WEB_DYNOS={running}"
+        )
+    if others > reserve:
+        return (
+            f"Other clients hold {others} connections, {reserve} are in reserve: "
+            f"heroku config:set HEADWAITER_DB_RESERVE={others + 1}"
+        )
+    if limit and 0 < total < limit - 1:
+        return (
+            f"Only {total + 1} were in use, the budget counted on {limit}: heroku config:set "
+            f"HEADWAITER_DB_CONNECTIONS={total + 1}"
+        )
+    if holders:
+        return "A deploy overlaps, or something else took them for a moment: the budget itself holds."
+    return f"If it stays: heroku config:set HEADWAITER_WEB_DYNOS={dynos + 1}"
+
+
+def is_web(application_name: str) -> bool:
+    """Whether a connection of that name is a web dyno's: web.1 on Cedar, web-12a34b56d-e78f9 on Fir."""
+    return bool(re.fullmatch(r"web(\.\d+|-[0-9a-z]+-[0-9a-z]+)", application_name))
+
+
+def web_dynos(holders: Mapping[str, int]) -> int:
+    """Web dynos seen, by the highest number on Cedar; Fir's have none, and old ones can't be told from new: 0."""
+    return max(_numbers(holders), default=0)
+
+
+def _numbers(names: Mapping[str, int]) -> Iterator[int]:
+    for name in names:
+        match = re.fullmatch(r"web\.(\d{1,3})", name)
+        if match:
+            yield int(match[1])

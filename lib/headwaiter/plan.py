@@ -1,0 +1,126 @@
+"""`headwaiter plan`: what the budget is made of, and what it means. `decide` is the same at boot, without the words."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from headwaiter import budget, database, dyno, limits, plans, redact, report, survey
+from headwaiter.budget import Budget, Inputs, Limit
+from headwaiter.project import Project
+from headwaiter.settings import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The budget with all that it was made from."""
+
+    budget: Budget
+    dyno: dyno.Dyno
+    found: limits.Found
+    facts: Mapping[str, object]
+
+
+def decide(settings: Settings, project: Project) -> Budget:
+    """Processes and threads for this dyno. Never raises: a site must boot, whatever its database does."""
+    try:
+        return make(settings, project, os.environ).budget
+    except Exception as error:
+        unknown = Limit("unknown", plans.UNKNOWN, "unknown, so the smallest Heroku Postgres plan")
+        assumed = budget.compute(Inputs((unknown,), processes=settings.processes, threads=settings.threads))
+        what = f"The connection budget couldn't be worked out ({type(error).__name__}): `headwaiter plan` shows more."
+        return replace(assumed, warnings=(what, *assumed.warnings))
+
+
+def make(settings: Settings, project: Project, environ: Mapping[str, str], root: Path = Path("/")) -> Plan:
+    """Look at the dyno, ask the databases, do the arithmetic."""
+    database.name_connections()
+    here = dyno.read(environ, root)
+    asked = survey.take(environ)
+    found = limits.find(asked, settings, project.facts, environ)
+    dynos, source = _web_dynos(settings, project.facts, here, asked)
+    chosen = budget.compute(
+        Inputs(
+            limits=tuple(found.limits),
+            dynos=dynos,
+            dynos_source=source,
+            reserve=settings.db_reserve,
+            processes=settings.processes,
+            threads=settings.threads,
+            memory_mb=here.memory_mb,
+            cpus=here.cpus,
+            tasks=here.tasks,
+        )
+    )
+    return Plan(replace(chosen, warnings=(*found.warnings, *chosen.warnings)), here, found, project.facts)
+
+
+def _web_dynos(
+    settings: Settings, facts: Mapping[str, object], here: dyno.Dyno, asked: survey.Survey
+) -> tuple[int, str]:
+    """How many web dynos share the database, and how we know: Heroku tells a dyno neither."""
+    if settings.web_dynos:
+        return settings.web_dynos, "HEADWAITER_WEB_DYNOS"
+    answers = [answer for answer in asked.answers.values() if isinstance(answer, survey.Answer)]
+    seen = {each.application_name: each.count for answer in answers for each in answer.in_use if each.same_role}
+    formation = facts.get("web_dynos")
+    candidates = [
+        (1, "nothing says more; HEADWAITER_WEB_DYNOS does"),
+        (formation if isinstance(formation, int) else 0, "app.json's formation"),
+        ((here.number or 0) if here.process_type == "web" else 0, f"this one is {here.name}"),
+        (database.web_dynos(seen), "as many hold connections now"),
+    ]
+    return max(candidates, key=lambda candidate: candidate[0])
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the plan; exit status 0, also when the database is down: that is when people look."""
+    parser = argparse.ArgumentParser(prog="headwaiter plan", description="Show what the database and the dyno allow.")
+    parser.add_argument("application", nargs="?", metavar="MODULE:ATTRIBUTE", help="instead of what the build found")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options, rest = parser.parse_known_args(list(argv))
+    from headwaiter import project
+    from headwaiter import settings as settings_module
+
+    try:
+        site = project.find()
+        words = [*rest, *([options.application] if options.application else [])]
+        chosen = settings_module.load(words, os.environ, site, serving=False)
+        project.enter(chosen)
+        problem = _load(chosen)
+    except settings_module.SettingsError as error:
+        return _fail(64, str(error))
+    except project.ProjectError as error:
+        return _fail(78, str(error))
+    made = make(chosen, site, os.environ)
+    if problem:
+        made = replace(made, budget=replace(made.budget, warnings=(problem, *made.budget.warnings)))
+    print(json.dumps(report.as_json(made), indent=2) if options.json else report.table(made, colour=_colour()))
+    return 0
+
+
+def _load(chosen: Settings) -> str | None:
+    """Import the site, as the server would; a site that can't be imported still gets its plan, from what is known."""
+    from headwaiter import project
+
+    if not chosen.application:
+        return "No application is known here, so the site's own databases aren't either: headwaiter plan mysite.wsgi"
+    try:
+        project.load_application(chosen.application, call=chosen.call)
+    except project.ProjectError as error:
+        return f"The site can't be loaded, so its own databases aren't known. {redact.redact(str(error), os.environ)}"
+    return None
+
+
+def _colour() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def _fail(status: int, message: str) -> int:
+    print(f"headwaiter: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,47 @@
+"""Takes passwords out of text that goes to a log: a traceback of the site's own, an error's message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
+
+_SHORTEST_VALUE = 6
+_SHORTEST_PART = 4
+"""Shorter pieces would blot out ordinary words and protect nothing."""
+
+_NAMED = re.compile(r".*(DATABASE|POSTGRES|MYSQL|MARIADB|JAWSDB|CLEARDB|REDIS|_URL|_DSN|_URI|PGPASSWORD).*")
+
+
+def redact(text: str, environ: Mapping[str, str]) -> str:
+    """`text` with `[NAME]` in place of every config var's value that holds a database's password, and of its parts.
+
+    Values stand in messages as they are, as repr() shows them, or unquoted; urllib's errors quote a part.
+    """
+    found: dict[str, str] = {}
+    for name, value in environ.items():
+        for secret in _secrets(name, value):
+            for form in {secret, unquote(secret), repr(secret)[1:-1], repr(unquote(secret))[1:-1]}:
+                found.setdefault(form, f"[{name}]")
+    for secret in sorted(found, key=len, reverse=True):
+        text = text.replace(secret, found[secret])
+    return text
+
+
+def _secrets(name: str, value: str) -> Iterator[str]:
+    """The whole value and the pieces of its password, when it is a URL with a password or a variable named like one."""
+    if not _NAMED.fullmatch(name.upper()) or not value.strip():
+        return
+    scheme, slashes, rest = value.partition("://")
+    userinfo, at, _ = rest.rpartition("@")
+    password = userinfo.partition(":")[2]
+    if slashes and at and not password:
+        return  # nothing to hide
+    whole = value.strip()
+    if len(whole) >= _SHORTEST_VALUE:
+        yield whole
+    # Without "@" nobody can tell which part is the password: an address that was mistyped, or the password alone.
+    hidden = password if at else (rest if slashes else scheme)
+    for part in {hidden, *re.split(r"[\s:/?#@\[\]]+", hidden)}:
+        if len(part) >= _SHORTEST_PART:
+            yield part

@@ -1,0 +1,244 @@
+"""The plan as people read it (a table), as programs do (one JSON object), and as the build log foretells it."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from headwaiter import dyno, plans
+from headwaiter.budget import Budget, Inputs, Limit, compute, count
+
+if TYPE_CHECKING:
+    from headwaiter.plan import Plan
+
+SCALES = (1, 2, 3, 5)
+LABEL = 12
+WIDEST = 100
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """The object of `headwaiter plan --json`."""
+    made = plan.budget
+    return {
+        "limit": made.limit,
+        "limit_source": made.limit_source,
+        "reserve": made.reserve,
+        "dynos": made.dynos,
+        "dynos_source": made.inputs.dynos_source,
+        "processes": made.processes,
+        "threads": made.threads,
+        "connections": made.connections,
+        "spare": made.spare,
+        "sentence": made.sentence,
+        "reasons": list(made.reasons),
+        "warnings": list(made.warnings),
+        "advice": advice(plan),
+        "databases": plan.found.databases,
+        "dyno": {"name": plan.dyno.name, "memory_mb": plan.dyno.memory_mb, "cpus": plan.dyno.cpus},
+        "scales": [_scale(each) for each in _scales(made)],
+    }
+
+
+def _scale(made: Budget) -> dict[str, Any]:
+    return {
+        "dynos": made.dynos,
+        "processes": made.processes,
+        "threads": made.threads,
+        "connections": made.dynos * made.connections,
+        "spare": made.spare,
+        "fits": not _over(made),
+    }
+
+
+def _scales(made: Budget) -> list[Budget]:
+    """The same app at other numbers of web dynos."""
+    numbers = sorted({*SCALES, made.dynos})
+    return [compute(replace(made.inputs, dynos=number)) for number in numbers]
+
+
+def _over(made: Budget) -> bool:
+    return any("over the limit of" in warning for warning in made.warnings)
+
+
+def advice(plan: Plan) -> list[str]:
+    """What to set for what is coming, with the exact commands."""
+    made = plan.budget
+    said: list[str] = []
+    if made.limit is None:
+        return said
+    if made.inputs.dynos_source.startswith("nothing"):
+        said.append("Before you scale: heroku config:set HEADWAITER_WEB_DYNOS=2 && heroku ps:scale web=2")
+    full = compute(replace(made.inputs, limits=()))
+    if made.processes * made.threads < full.processes * full.threads:
+        bigger = plans.next_up(made.limit)
+        more = compute(
+            replace(
+                made.inputs,
+                limits=tuple(
+                    replace(limit, connections=max(limit.connections, bigger.connections))
+                    for limit in made.inputs.limits
+                ),
+            )
+        )
+        if more.processes * more.threads > made.processes * made.threads:
+            said.append(
+                f"The next plan up, {bigger.name} ({bigger.connections} connections), would carry "
+                f"{count(more.processes, 'process')} x {count(more.threads, 'thread')} on each dyno."
+            )
+    return said
+
+
+def table(plan: Plan, *, colour: bool = False) -> str:
+    """Everything that `headwaiter plan` prints, without the last newline."""
+    width = min(WIDEST, max(60, shutil.get_terminal_size((WIDEST, 24)).columns))
+    style = _Style(colour)
+    lines = [style.bold(plan.budget.sentence), ""]
+    for row in plan.found.databases:
+        lines += _database(row, style, width)
+    lines += ["", style.bold("This dyno")]
+    for reason in plan.budget.reasons:
+        lines += _wrapped(reason, "  ", width)
+    lines += ["", style.bold("With other numbers of web dynos"), *_scale_table(plan.budget, style)]
+    said = advice(plan)
+    if said:
+        lines += ["", style.bold("Advice")]
+        for sentence in said:
+            lines += _wrapped(sentence, "  ", width)
+    if plan.budget.warnings:
+        lines += ["", style.warn("Warnings")]
+        for warning in plan.budget.warnings:
+            lines += _wrapped(warning, "  ", width)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+class _Style:
+    """Colours for a terminal, nothing elsewhere."""
+
+    def __init__(self, colour: bool) -> None:
+        self._colour = colour
+
+    def bold(self, text: str) -> str:
+        return f"\x1b[1m{text}\x1b[0m" if self._colour else text
+
+    def warn(self, text: str) -> str:
+        return f"\x1b[1;33m{text}\x1b[0m" if self._colour else text
+
+
+def _wrapped(text: str, indent: str, width: int) -> list[str]:
+    """Lines no wider than the terminal; commands stay whole."""
+    return textwrap.wrap(
+        printable(text), width, initial_indent=indent, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without what could steer a terminal: names come from other people's clients."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+_NAMES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "sqlite": "SQLite", "oracle": "Oracle", "none": "no database"}
+
+
+def _database(row: Mapping[str, Any], style: _Style, width: int) -> Iterator[str]:
+    name = _NAMES.get(row["vendor"], row["vendor"])
+    where = f"{row['host'] or 'local'}:{row['port']}" if row["port"] else row["host"]
+    parts = [" ".join(filter(None, (name, row["version"]))), where, f"role {row['role']}" if row["role"] else ""]
+    yield style.bold(printable(f"Database {row['alias']}: " + ", ".join(filter(None, parts))))
+    limit = f"{row['limit']}, {row['limit_source']}" if row["limit"] is not None else row["limit_source"]
+    yield from _labelled("Limit", limit, width)
+    for other in row["also"]:
+        yield from _labelled("", f"{other['limit']}, {other['source']}", width)
+    if row["answer"]:
+        yield from _labelled("Server", row["answer"], width)
+    if row["pool_size"]:
+        yield from _labelled("Pool", f"{row['pool_size']} connections in each process", width)
+    if row["in_use"]:
+        held = ", ".join(f"{name or 'without a name'} {number}" for name, number in _natural(row["in_use"]))
+        yield from _labelled("In use now", f"{sum(row['in_use'].values())}: {held}", width)
+    elif row["version"]:
+        yield from _labelled("In use now", "0", width)
+
+
+def _natural(in_use: Mapping[str, int]) -> list[tuple[str, int]]:
+    """web.2 before web.10, nameless last."""
+
+    def key(item: tuple[str, int]) -> tuple[bool, str, int]:
+        kind, _, number = item[0].rpartition(".")
+        return (not item[0], kind or item[0], int(number) if number.isdecimal() and len(number) < 9 else 0)
+
+    return sorted(in_use.items(), key=key)
+
+
+def _labelled(label: str, text: str, width: int) -> list[str]:
+    first, *rest = _wrapped(text, " " * (LABEL + 2), width) or [""]
+    return [f"  {label:<{LABEL}}{first.strip()}", *rest]
+
+
+def _scale_table(made: Budget, style: _Style) -> Iterator[str]:
+    """Columns are right-aligned numbers; the row of now is marked."""
+    limited = made.limit is not None
+    head = ["web dynos", "processes", "threads", *(["connections", "reserve", "spare"] if limited else [])]
+    yield "  " + "  ".join(head)
+    for each in _scales(made):
+        cells = [each.dynos, each.processes, each.threads]
+        cells += [each.dynos * each.connections, each.reserve, each.spare or 0] if limited else []
+        row = "  " + "  ".join(f"{cell:>{len(title)}}" for cell, title in zip(cells, head, strict=True))
+        notes = ["now"] if each.dynos == made.dynos else []
+        notes += ["over the limit"] if _over(each) else []
+        row += f"  {', '.join(notes)}" if notes else ""
+        yield style.warn(row) if _over(each) else style.bold(row) if each.dynos == made.dynos else row
+
+
+def forecast(
+    database_plan: str | None, web_dynos: int | None, dyno_size: str | None, environ: Mapping[str, str]
+) -> list[str]:
+    """What the boot will choose, as far as the build can know: from app.json's hints and the config vars. Never raises.
+
+    Standard library only, and nothing of Django: the build calls it with `python3 -I`.
+    """
+    text = environ.get("HEADWAITER_DB_PLAN", "").strip() or database_plan or ""
+    said: list[str] = []
+    limit = plans.UNKNOWN
+    source = "the smallest plan"
+    try:
+        if text:
+            plan = plans.find(text)
+            limit, source = plan.connections, f"the plan {plan.name}"
+    except plans.UnknownPlanError as error:
+        said.append(str(error))
+    chosen = _number(environ, "HEADWAITER_DB_CONNECTIONS")
+    if chosen:
+        limit, source = chosen, "HEADWAITER_DB_CONNECTIONS"
+    memory = dyno.memory_of_size(dyno_size) or 512
+    made = compute(
+        Inputs(
+            limits=(Limit("database", limit, source),),
+            dynos=_number(environ, "HEADWAITER_WEB_DYNOS") or web_dynos or 1,
+            reserve=_number(environ, "HEADWAITER_DB_RESERVE"),
+            processes=_number(environ, "WEB_CONCURRENCY"),
+            threads=_number(environ, "HEADWAITER_THREADS"),
+            memory_mb=memory,
+            cpus=_CPUS.get(memory, 8),
+            tasks=dyno.tasks_of_memory(memory),
+        )
+    )
+    return [*said, f"{made.sentence} ({source[:1].upper()}{source[1:]}.)", *made.warnings]
+
+
+_CPUS = {2560: 2, 30720: 4, 129024: 16}
+"""Memory in MB of a dyno -> its CPUs, where that isn't 8: https://devcenter.heroku.com/articles/dyno-types."""
+
+
+def _number(environ: Mapping[str, str], name: str) -> int | None:
+    """A config var's positive whole number; the boot complains about anything else."""
+    text = environ.get(name, "").strip()
+    return int(text) or None if text.isdecimal() and text.isascii() and len(text) < 7 else None
+
+
+def lines(texts: Sequence[str], width: int = 72) -> list[str]:
+    """Sentences wrapped for the build log."""
+    return [line for text in texts for line in textwrap.wrap(printable(text), width, break_on_hyphens=False)]

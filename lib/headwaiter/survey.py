@@ -1,0 +1,245 @@
+"""Asks each database server what it allows and who is connected: one short connection, in a process of its own.
+
+A child process, because nothing else bounds a DNS lookup that hangs and leaves no thread, no connection and no state of
+libpq or OpenSSL behind in the process that forks the workers next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import selectors
+import signal
+import time
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any, NoReturn
+
+from headwaiter import database
+from headwaiter.database import Alias
+from headwaiter.patience import is_refusal
+
+TIMEOUT_SECONDS = 3.0
+
+_LIMITS = {
+    # A superuser's connections aren't counted against a role's limit.
+    "postgresql": """
+        SELECT (SELECT CASE WHEN rolsuper THEN -1 ELSE rolconnlimit END FROM pg_roles WHERE rolname = session_user),
+               (SELECT datconnlimit FROM pg_database WHERE datname = current_database()),
+               (SELECT setting::int FROM pg_settings WHERE name = 'max_connections'),
+               (SELECT coalesce(sum(setting::int), 0) FROM pg_settings
+                 WHERE name IN ('superuser_reserved_connections', 'reserved_connections')
+                    OR name LIKE 'rds.%reserved%connections'),
+               pg_backend_pid(), current_setting('server_version'), session_user::text""",
+    # Both count the account's own limit where it has one: the session's value is the one in force.
+    "mysql": """
+        SELECT @@session.max_user_connections, 0, @@global.max_connections, 0,
+               CONNECTION_ID(), VERSION(), SUBSTRING_INDEX(USER(), '@', 1)""",
+}
+_IN_USE = {
+    "postgresql": """
+        SELECT coalesce(application_name, ''), usename = session_user, datname = current_database(), count(*)
+          FROM pg_stat_activity
+         WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' GROUP BY 1, 2, 3""",
+    # Without the PROCESS privilege an account sees its own connections only.
+    "mysql": """
+        SELECT '', USER = SUBSTRING_INDEX(USER(), '@', 1), COALESCE(DB = DATABASE(), 0), COUNT(*)
+          FROM information_schema.PROCESSLIST
+         WHERE ID <> CONNECTION_ID() AND USER NOT IN ('system user', 'event_scheduler') GROUP BY 1, 2, 3""",
+}
+
+
+@dataclass(frozen=True)
+class InUse:
+    """Connections that are open now, of one application_name."""
+
+    application_name: str
+    same_role: bool
+    same_database: bool
+    count: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server says. None where it sets no limit; `pooled` when something stands between (PgBouncer)."""
+
+    role_limit: int | None
+    database_limit: int | None
+    server_limit: int | None
+    reserved: int
+    pooled: bool
+    version: str
+    role: str
+    in_use: tuple[InUse, ...] = ()
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Every alias of DATABASES, and what the server of each said: an Answer, or the reason why there is none."""
+
+    aliases: tuple[Alias, ...] = ()
+    answers: Mapping[str, Answer | str] = field(default_factory=dict)
+    django: bool = True
+
+
+def take(environ: Mapping[str, str], timeout_seconds: float = TIMEOUT_SECONDS) -> Survey:
+    """Ask every server at once; takes `timeout_seconds` at most, whatever happens. Never raises."""
+    aliases = database.aliases(environ)
+    asked: dict[tuple[str, ...], Alias] = {}
+    for alias in aliases:
+        if alias.vendor in _LIMITS:
+            asked.setdefault(_account(alias), alias)
+    replies = _ask_all(list(asked.values()), timeout_seconds)
+    answers: dict[str, Answer | str] = {}
+    for alias in aliases:
+        if alias.vendor in _LIMITS:
+            answers[alias.name] = replies[asked[_account(alias)].name]
+    return Survey(tuple(aliases), answers, django=database.configured())
+
+
+def _account(alias: Alias) -> tuple[str, ...]:
+    """Aliases that get the same answer."""
+    return (*alias.server, alias.database, alias.user)
+
+
+def _ask_all(aliases: list[Alias], timeout_seconds: float) -> dict[str, Answer | str]:
+    deadline = time.monotonic() + timeout_seconds
+    children = {alias.name: _start(alias, timeout_seconds) for alias in aliases}
+    replies = {name: _read(child, deadline) for name, child in children.items()}
+    return {name: _understand(reply, timeout_seconds) for name, reply in replies.items()}
+
+
+def _start(alias: Alias, timeout_seconds: float) -> tuple[int, int]:
+    """Fork a child that asks; its process id, and the pipe that its answer comes through."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        # Python 3.12 warns of threads, which an APM agent may have started; the child touches none of theirs.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        _be_the_child(alias, writing, timeout_seconds)
+    os.close(writing)
+    return child, reading
+
+
+def _be_the_child(alias: Alias, writing: int, timeout_seconds: float) -> NoReturn:
+    """Ask, answer, end. Nothing of the site's own runs on the way out, and nothing is printed."""
+    with suppress(BaseException):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        os.write(writing, json.dumps(_ask(alias, timeout_seconds)).encode())
+    os._exit(0)
+
+
+def _read(child: tuple[int, int], deadline: float) -> bytes:
+    """All that the child wrote, until it ends or the time is up; then it is ended and waited for."""
+    pid, reading = child
+    data = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(reading, selectors.EVENT_READ)
+        while selector.select(max(0.0, deadline - time.monotonic())):
+            block = os.read(reading, 65536)
+            if not block:
+                break
+            data += block
+    os.close(reading)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+    return data
+
+
+def _understand(reply: bytes, timeout_seconds: float) -> Answer | str:
+    try:
+        found = json.loads(reply)
+    except ValueError:
+        return f"no answer in {timeout_seconds:g} s"
+    if isinstance(found, str):
+        return found
+    in_use = tuple(InUse(**each) for each in found.pop("in_use"))
+    return Answer(**found, in_use=in_use)
+
+
+def _ask(alias: Alias, timeout_seconds: float) -> dict[str, Any] | str:
+    """The answer as JSON takes it, or the reason why there is none; while the server is full, ask again."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            return asdict(_answer(alias, timeout_seconds))
+        except Exception as error:
+            if not is_refusal(error) or time.monotonic() + 0.25 > deadline:
+                return reason(error)
+        time.sleep(0.2)
+
+
+def _answer(alias: Alias, timeout_seconds: float) -> Answer:
+    connection = database.connect(alias.name, timeout_seconds)
+    try:
+        cursor = connection.cursor()
+        cursor.execute(_LIMITS[alias.vendor])
+        role_limit, database_limit, server_limit, reserved, pid, version, role = cursor.fetchone()
+        cursor.execute(_IN_USE[alias.vendor])
+        rows = cursor.fetchall()
+        return Answer(
+            role_limit=_limit(role_limit, alias.vendor),
+            database_limit=_limit(database_limit, alias.vendor),
+            server_limit=int(server_limit) if server_limit else None,
+            reserved=int(reserved or 0),
+            pooled=_is_pooled(connection, int(pid), alias.vendor),
+            version=str(version).split(" ")[0].split("-")[0],
+            role=str(role),
+            in_use=tuple(InUse(str(name), bool(mine), bool(here), int(number)) for name, mine, here, number in rows),
+        )
+    finally:
+        connection.close()
+
+
+def _limit(value: object, vendor: str) -> int | None:
+    """PostgreSQL says -1 for none, and may say 0: no connection at all. MySQL says 0 for none."""
+    number = -1 if value is None else int(str(value))
+    return number if number > 0 or (number == 0 and vendor == "postgresql") else None
+
+
+def _is_pooled(connection: Any, backend_pid: int, vendor: str) -> bool:
+    """A pooler invents the process id that it tells the client; PostgreSQL itself tells its own."""
+    told = getattr(getattr(connection, "info", None), "backend_pid", 0)
+    return vendor == "postgresql" and bool(told) and told != backend_pid
+
+
+# SQLSTATE or MySQL's code, a pattern of the message, what to say. The message itself is never shown: it may hold
+# whatever was in DATABASE_URL.
+_REASONS: tuple[tuple[tuple[str | int, ...], str, str], ...] = (
+    (
+        ("28P01", 1045),
+        r"password authentication failed|role \".*\" does not exist|Access denied",
+        "it refused the user or password",
+    ),
+    ((), r"no encryption|\bSSL\b|\bssl\b", 'the encryption failed; most servers want OPTIONS["sslmode"] = "require"'),
+    (("3D000", 1049), r"database \".*\" does not exist|Unknown database", "it has no database of that name"),
+    (
+        (2005,),
+        r"translate host name|Name or service not known|failed to resolve|nodename nor servname|getaddrinfo",
+        "the host name isn't known",
+    ),
+    ((), r"Connection refused", "nobody listens there"),
+    ((), r"timeout|timed out", "no answer in time"),
+)
+
+
+def reason(error: BaseException) -> str:
+    """Why there is no answer, in words that quote nothing."""
+    if is_refusal(error):
+        return "it has no connection left"
+    code = getattr(error, "sqlstate", None) or (error.args[0] if error.args else None)
+    text = str(error)
+    for codes, pattern, said in _REASONS:
+        if code in codes or re.search(pattern, text):
+            return said
+    return f"asking failed ({type(error).__name__})"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from tempfile import TemporaryFile
-from typing import Any
+from threading import Lock
+from typing import IO, Any
 from urllib.parse import parse_qs
 
+LOCK = Lock()
 BLOCK = b"waitress" * 8192  # 64 KiB
 
 
@@ -26,12 +29,20 @@ def _read_all(environ: dict[str, Any]) -> bytes:
     return b"%d\n" % total
 
 
+@lru_cache
+def _file_of(size: int) -> IO[bytes]:
+    """A file of that size, without a name: gone with the process."""
+    source = TemporaryFile()  # noqa: SIM115 - kept as long as the process lives
+    source.writelines(_blocks(size))
+    source.flush()
+    return source
+
+
 def _file(environ: dict[str, Any], size: int) -> Iterable[bytes]:
     """A file as Django's FileResponse hands it over; wsgi.file_wrapper where the server has one."""
-    source = TemporaryFile()  # noqa: SIM115 - the server closes it
-    for block in _blocks(size):
-        source.write(block)
-    source.seek(0)
+    with LOCK:
+        number = _file_of(size).fileno()
+    source = open(f"/proc/self/fd/{number}", "rb")  # noqa: SIM115 - the server closes it; a position of its own
     wrapper = environ.get("wsgi.file_wrapper")
     return wrapper(source, 65536) if wrapper else iter(lambda: source.read(65536), b"")  # type: ignore[no-any-return]
 

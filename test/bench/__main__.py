@@ -1,0 +1,63 @@
+"""Measure headwaiter beside its alternatives, on this machine, in one run: python test/bench [--quick] [--only NAME].
+
+Each part's figures are written as soon as they are there: a run can be cut short and go on with --only. Everything
+happens on the loopback; every server is gone when its part ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from pathlib import Path
+
+import common
+import record
+
+PARTS = {  # in this order; NAME: module
+    "slow_clients": "slow",
+    "sigterm": "sigterm",
+    "restarts": "restarts",
+    "throughput": "throughput",
+    "queueing": "queueing",
+    "memory": "memory",
+    "startup": "startup",
+}
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python test/bench", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="a few minutes: to see that it works, not for figures to show"
+    )
+    parser.add_argument(
+        "--only", action="append", choices=[*PARTS, "docs"], metavar="NAME", help=f"one of {', '.join(PARTS)}"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="folder for results.json and charts (docs/bench; --quick: build/bench)"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> int:
+    options = parse(argv)
+    folder = (options.out or common.ROOT / ("build/bench" if options.quick else "docs/bench")).resolve()
+    failed = []
+    for name, module in PARTS.items():
+        if options.only and name not in options.only:
+            continue
+        common.log(f"-----> {name}")
+        started = time.perf_counter()
+        try:
+            figures = importlib.import_module(module).run(options.quick)
+        except (RuntimeError, OSError) as error:  # a part that can't run must not cost the others
+            common.log(f" !     {name}: {error}")
+            failed.append(name)
+            continue
+        record.save(folder, name, figures, time.perf_counter() - started, quick=options.quick)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

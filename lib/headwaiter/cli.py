@@ -129,7 +129,9 @@ def _leave(number: int, _frame: object) -> NoReturn:
 
 
 def _fail(status: int, message: str, details: str = "") -> int:
+    from headwaiter.redact import redact
+
     if details:
-        print(details + "\n", file=sys.stderr)
-    print(f"headwaiter: {message}", file=sys.stderr, flush=True)
+        print(redact(details, os.environ) + "\n", file=sys.stderr)
+    print(f"headwaiter: {redact(message, os.environ)}", file=sys.stderr, flush=True)
     return status

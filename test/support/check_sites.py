@@ -10,7 +10,7 @@ from typing import Any
 
 from headwaiter.checks.site import Site
 
-SECRET_KEY = "f3v7-Qk1xZ_8mRt0yWn5bLc2dHs9gJp4aEu6iOo-XqVzTrKw"  # 48 characters, told nowhere else
+SECRET_KEY = "f3v7-Qk1xZ_8mRt0yWn5bLc2dHs9gJp4aEu6iOo-XqVzTrKw7Bd"  # long enough for Django, and told nowhere else
 DATABASE_HOST = "ec2-1-2-3-4.compute-1.amazonaws.com"
 DATABASE_URL = f"postgres://someone:correct-horse-battery@{DATABASE_HOST}:5432/d1abc"
 KEPT_CONNECTION = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "OPTIONS": {"sslmode": "require"}}
@@ -107,6 +107,12 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = []
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+}
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -128,11 +134,8 @@ if "DATABASE_URL" in os.environ:
 """
 
 
-def write_site(directory: Path, settings: str = "", **files: str) -> Path:
-    """Write the good site, `settings` added at the end of its settings, and other files by their name; return it.
-
-    A name has __ for each slash, and `_py` at its end for `.py`.
-    """
+def write_site(directory: Path, settings: str = "", files: Mapping[str, str] | None = None) -> Path:
+    """Write the good site, `settings` added at the end of its settings, and other files by their path; return it."""
     package = directory / "mysite"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -146,7 +149,8 @@ def write_site(directory: Path, settings: str = "", **files: str) -> Path:
     (directory / "manage.py").write_text('os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")\n')
     (directory / "Procfile").write_text("release: python manage.py migrate\n")
     (directory / "app.json").write_text(json.dumps({"formation": {"web": {"quantity": 1}}}))
-    for name, text in files.items():
-        path = directory / name.replace("__", "/").replace("_py", ".py")
+    for name, text in (files or {}).items():
+        path = directory / name
+        path.parent.mkdir(exist_ok=True)
         path.write_text(textwrap.dedent(text))
     return directory

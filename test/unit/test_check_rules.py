@@ -84,6 +84,7 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("W110", database(PORT=6543), {"environ": {"DATABASE_CONNECTION_POOL_URL": POOLED_URL.replace("5433", "6543")}}),
     ("W110", database(HOST="127.0.0.1", PORT="6000"), {"environ": {"DATABASE_URL": PGBOUNCER}}),
     ("W111", {}, {"database_error": "OperationalError: no answer", "pending_migrations": None}),
+    ("W111", {}, {"database_error": "OperationalError: no answer", "budget_warnings": ("its limit is a guess",)}),
     ("E112", {}, {"pending_migrations": ("auth.0001_initial",), "procfile": {}}),
     ("W113", {}, {"pending_migrations": ("auth.0001_initial",)}),
     ("I114", {}, {"procfile": {}}),

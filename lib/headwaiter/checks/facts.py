@@ -204,10 +204,8 @@ def _cache_users(settings: Any) -> tuple[str, ...]:
 
 
 def _of_the_budget(settings: Settings, found: project.Project) -> dict[str, Any]:
-    try:
-        from headwaiter import plan
-    except ImportError:
-        return {}
+    from headwaiter import plan
+
     budget = plan.decide(settings, found)
     return {"processes": budget.processes, "budget_warnings": tuple(budget.warnings)}
 

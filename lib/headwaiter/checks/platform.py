@@ -264,13 +264,14 @@ def settings_advice(site: Site) -> Iterator[Seen | str]:
 
 @rule(
     "W515",
-    "The connection budget can't be kept",
-    why="When the database refuses a connection the request waits, and fails after HEADWAITER_DB_WAIT seconds.",
-    mend="headwaiter plan  shows the arithmetic",
+    "The connection budget warns",
+    why="Processes and threads come from it: too many, and the database refuses some; too few, and requests queue.",
+    mend="heroku run headwaiter plan  shows the arithmetic",
     dyno_only=True,
 )
 def budget(site: Site) -> Iterator[Seen | str]:
-    yield from site.budget_warnings
+    if not site.database_error:  # W111 says so then, and the budget goes by guesses
+        yield from site.budget_warnings
 
 
 @rule(

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # python -I leaves it 
 
 import app_json
 import procfile
+from describe_project import wrap
 
 # What a directory may hold to be an option of a command that Dokku passes through `eval echo` without quotes.
 PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
@@ -85,21 +86,23 @@ def explain_release(processes: Mapping[str, str] | None, web: str, project: Mapp
     yield f"  release: {migrate_command(project)}"
 
 
-def explain_budget(hints: app_json.Hints) -> Iterator[str]:
+def explain_budget(hints: app_json.Hints, env_dir: Path | None) -> Iterator[str]:
     """What app.json's database and dynos will mean for processes and threads."""
     if hints.problem:
         yield f"! {hints.problem}. It's passed over here."
-        return
-    said = []
-    if hints.database_plan:
-        said.append(hints.database_plan)
+    asked = [hints.database_plan] if hints.database_plan else []
     if hints.web_dynos or hints.dyno_size:
         number = hints.web_dynos or 1
         size = f" of size {hints.dyno_size}" if hints.dyno_size else ""
-        said.append(f"{number} web dyno{'' if number == 1 else 's'}{size}")
-    if said:
-        yield f"app.json asks for {' and '.join(said)}"
-    yield "Processes and threads are chosen at boot, from what the database and the dyno allow"
+        asked.append(f"{number} web dyno{'' if number == 1 else 's'}{size}")
+    if asked:
+        yield f"app.json asks for {' and '.join(asked)}"
+
+    from preview_budget import preview  # here, since it needs the slug's copy of headwaiter on sys.path
+
+    for line in preview(hints, env_dir):
+        yield from wrap(line, rest="! " if line.startswith("!") else "")
+    yield "Each dyno settles its processes and threads at boot: heroku run headwaiter plan"
 
 
 def main(argv: list[str]) -> int:
@@ -114,6 +117,7 @@ def main(argv: list[str]) -> int:
     processes = procfile.read(arguments.build_dir / "Procfile")
     hints = app_json.read(arguments.build_dir / "app.json")
     web = web_command(project)
+    sys.path.insert(0, str(arguments.slug / "python"))
 
     facts = {
         **{key: project.get(key) for key in ("directory", "manage_py", "wsgi_application", "settings_module")},
@@ -131,7 +135,7 @@ def main(argv: list[str]) -> int:
 
     for lines in (
         explain_web(processes, web, project["wsgi_application"]),
-        explain_budget(hints),
+        explain_budget(hints, Path(arguments.env_dir) if arguments.env_dir else None),
         explain_release(processes, web, project),
     ):
         for line in lines:

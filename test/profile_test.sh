@@ -1,0 +1,34 @@
+#!/bin/sh
+# shellcheck disable=SC2154 # test_utils.sh sets the directories and what was captured.
+# shellcheck disable=SC2312 # What an assert compares is a substitution: a failing command there fails the assert.
+# shellcheck disable=SC2016 # The programs given to bash expand there.
+#
+# .profile.d/headwaiter.sh, as Heroku sources it and as Dokku does: as root, under `set -eo pipefail`.
+# shellcheck source=support/testrunner/lib/test_utils.sh
+. "${BUILDPACK_TEST_RUNNER_HOME:-${BUILDPACK_HOME:-${PWD}}/test/support/testrunner}/lib/test_utils.sh"
+
+PROFILE="${BUILDPACK_HOME:-${PWD}}/lib/build/profile.d/headwaiter.sh"
+
+test_it_puts_the_commands_on_path_and_says_nothing() {
+	capture env -i HOME=/app PATH=/usr/bin:/bin bash -euo pipefail -c 'source "$1"' - "${PROFILE}"
+	assertCapturedSuccess
+	assertCapturedEquals ""
+
+	capture env -i HOME=/app PATH=/usr/bin:/bin bash -euo pipefail -c 'source "$1"; echo "${PATH}"' - "${PROFILE}"
+	assertCapturedEquals "/usr/bin:/bin:/app/.heroku/headwaiter/bin"
+}
+
+test_it_leaves_every_other_variable_alone() {
+	capture env -i HOME=/app PATH=/bin:/usr/bin bash -c \
+		'before="" && before="$(compgen -v)" && source "$1" && diff <(echo "${before}") <(compgen -v)' - "${PROFILE}"
+
+	assertCapturedSuccess
+	assertCapturedEquals ""
+}
+
+test_a_missing_home_is_no_failure() {
+	capture env -i PATH=/usr/bin:/bin bash -euo pipefail -c 'source "$1"; echo "${PATH}"' - "${PROFILE}"
+
+	assertCapturedSuccess
+	assertCapturedEquals "/usr/bin:/bin:/app/.heroku/headwaiter/bin"
+}

@@ -287,7 +287,7 @@ class Keeper:
         os.close(worker.fd)
         if self.deadline is not None:
             if code not in (0, RETIRED, -signal.SIGTERM) and not worker.killed:
-                self.status = 1
+                self.status = self.status or 1
                 _log_end(worker, code, "Ended while draining.")
         elif code == RETIRED:
             _log_end(worker, code, "Retired in order; its successor takes over.")

@@ -1,9 +1,9 @@
 """Boot a real headwaiter in a test, talk to it, signal it, read its log.
 
-    with boot(directory, "site:application", "--processes=2") as server:
-        assert server.get("/").status == 200
-        assert server.stop() == 0
-        assert "at=drained" in server.log
+with boot(directory, "site:application", "--processes=2") as server:
+    assert server.get("/").status == 200
+    assert server.stop() == 0
+    assert "at=drained" in server.log
 """
 
 from __future__ import annotations
@@ -103,6 +103,8 @@ class Server:
         """Wait for the end and return the exit status."""
         status = self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
+        if not self._reader.is_alive() and self.process.stdout:
+            self.process.stdout.close()
         return status
 
     def stop(self, number: int = SIGTERM) -> int:

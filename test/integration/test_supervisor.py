@@ -1,0 +1,326 @@
+"""Processes: loaded once, bound when ready, replaced when they die, ended in order. Real processes and signals."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from boot import Server, boot, eventually, run, start
+
+APP = """
+import os, signal, threading, time
+with open("imports", "a") as imports:
+    imports.write(f"{os.getpid()}\\n")
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if path == "/exit":
+        os._exit(3)
+    if path == "/slow":
+        open("slow", "w").close()
+        while not os.path.exists("go"):
+            time.sleep(0.02)
+    body = {
+        "/pid": str(os.getpid()), "/parent": str(os.getppid()), "/address": environ["REMOTE_ADDR"],
+        "/files": str(__import__("resource").getrlimit(7)), "/mask": str(signal.pthread_sigmask(0, [])),
+        "/multi": str(environ["wsgi.multiprocess"]), "/port": environ["SERVER_PORT"],
+    }.get(path, "ok").encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    (tmp_path / "app.py").write_text(APP)
+    return tmp_path
+
+
+def imports(directory: Path) -> list[int]:
+    return [int(line) for line in (directory / "imports").read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    return False
+
+
+def test_the_site_is_imported_once_and_served_by_every_process(app: Path) -> None:
+    """The workers share what was loaded before they were forked."""
+    with boot(app, "--processes=3", "--threads=2", "app:application") as server:
+        assert len(server.children()) == 3
+        assert imports(app) == [server.pid]
+        assert {int(server.get("/parent").text) for _ in range(5)} == {server.pid}
+        assert server.get("/multi").text == "True"
+        assert len(server.lines("at=boot")) == 1
+        assert "processes=3 threads=2" in server.lines("at=ready")[0]
+        assert server.stop() == 0
+
+
+def test_without_preload_each_process_imports_the_site_itself(app: Path) -> None:
+    """For sites that must not be forked."""
+    with boot(app, "--processes=2", "--no-preload", "app:application") as server:
+        assert sorted(imports(app)[1:]) == sorted(server.children())
+        assert server.get().text == "ok"
+        assert server.stop() == 0
+
+
+def test_a_dead_worker_is_replaced_and_logged_with_its_signal(app: Path) -> None:
+    """The request that killed it is lost, the next is answered."""
+    with boot(app, "--processes=1", "app:application") as server:
+        first = server.children()
+        with pytest.raises(OSError):
+            server.get("/die")
+        server.wait_for(r"at=worker-exit worker=1 worker_pid=\d+ signal=SIGKILL")
+        assert server.get("/pid").text != str(first[0])
+        with pytest.raises(OSError):
+            server.get("/exit")
+        server.wait_for(r"at=worker-exit worker=1 worker_pid=\d+ status=3")
+        assert server.get().text == "ok"
+        assert server.stop() == 0
+
+
+def test_clients_wait_while_the_only_worker_is_replaced(app: Path) -> None:
+    """The parent keeps the socket: nobody is refused."""
+    with boot(app, "--processes=1", "app:application") as server:
+        os.kill(server.children()[0], signal.SIGKILL)
+        assert server.get().text == "ok"
+
+
+def test_a_worker_that_keeps_dying_ends_the_server_with_the_cause(app: Path) -> None:
+    """Trying for ever would hide it; the platform restarts a dyno that ends, with a pause."""
+    (app / "app.py").write_text(APP + "\nif os.path.exists('bad'): os._exit(9)\n")
+    with boot(app, "--processes=2", "app:application") as server:
+        (app / "bad").touch()
+        for pid in server.children():
+            os.kill(pid, signal.SIGKILL)
+        assert server.wait() == 9
+        assert "at=boot-failed" in server.log
+        assert "giving up" in server.log
+
+
+def test_a_replacement_that_cannot_load_tells_why(app: Path) -> None:
+    """The worker's own message is in the log, and the status says that the site is to blame."""
+    with boot(app, "--processes=1", "app:application") as server:
+        (app / "app.py").write_text("import not_there\n")
+        os.kill(server.children()[0], signal.SIGKILL)
+        assert server.wait() == 78
+        assert "imports not_there, which isn't installed" in server.log
+
+
+@pytest.mark.parametrize("how", ["parent", "everybody", "many"])
+def test_sigterm_ends_in_order_after_what_runs(app: Path, how: str) -> None:
+    """Heroku signals every process, perhaps several times; Docker only the first."""
+    with boot(app, "--processes=2", "app:application") as server:
+        answers: list[str] = []
+        asking = threading.Thread(target=lambda: answers.append(server.get("/slow").text))
+        asking.start()
+        eventually((app / "slow").exists)
+        for _ in range(5 if how == "many" else 1):
+            for pid in [server.pid, *(server.children() if how != "parent" else [])]:
+                os.kill(pid, signal.SIGTERM)
+        eventually(lambda: refused(server.port), "a refused connection")
+        (app / "go").touch()
+        asking.join()
+        assert server.wait() == 0
+        assert answers == ["ok"]
+        assert "Traceback" not in server.log
+
+
+def refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def test_a_worker_that_does_not_end_is_killed_after_the_deadline(app: Path) -> None:
+    """A stopped process hears no SIGTERM; the parent says what it did."""
+    with boot(app, "--processes=2", "--drain-seconds=0", "app:application") as server:
+        os.kill(server.children()[0], signal.SIGSTOP)
+        assert server.stop() == 0
+        assert "Didn't end within 0 seconds of draining: killed." in server.log
+
+
+def test_a_second_sigint_leaves_at_once(app: Path) -> None:
+    """Two times Ctrl-C means now, whatever runs."""
+    with boot(app, "--processes=2", "app:application") as server:
+        workers = server.children()
+        asking = threading.Thread(target=ask_in_vain, args=(server,))
+        asking.start()
+        eventually((app / "slow").exists)
+        server.signal(signal.SIGINT)
+        server.wait_for("at=drain ")
+        assert server.stop(signal.SIGINT) == 130
+        eventually(lambda: not any(map(alive, workers)))
+        asking.join()
+
+
+def ask_in_vain(server: Server) -> None:
+    with contextlib.suppress(OSError):
+        server.get("/slow")
+
+
+def test_a_lone_hang_up_drains(app: Path) -> None:
+    """The terminal has gone."""
+    with boot(app, "app:application") as server:
+        assert server.stop(signal.SIGHUP) == 0
+
+
+def test_workers_drain_when_the_parent_has_been_killed(app: Path) -> None:
+    """Nobody is left to watch them, and the port must become free."""
+    with boot(app, "--processes=2", "app:application") as server:
+        workers = server.children()
+        os.kill(server.pid, signal.SIGKILL)
+        eventually(lambda: not any(map(alive, workers)), "the workers' end")
+        assert "The parent process has gone: draining." in server.log
+        assert refused(server.port)
+
+
+def test_sigterm_while_the_site_is_imported_ends_at_once(app: Path) -> None:
+    """Nobody has been served yet."""
+    (app / "app.py").write_text("print('importing', flush=True)\nimport time\ntime.sleep(600)\n")
+    server = start(app, "app:application")
+    server.wait_for("importing")
+    assert server.stop() == 0
+
+
+def test_it_runs_as_process_one_and_collects_orphans(app: Path) -> None:
+    """In a container nothing else would, and signals without a handler would be ignored."""
+    (app / "app.py").write_text(APP + "import subprocess\nsubprocess.run(['sh', '-c', 'sleep 0.1 & echo orphan=$!'])\n")
+    wrapper = ("unshare", "--fork", "--pid", "--mount-proc", "--kill-child")
+    if subprocess.run([*wrapper, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this machine allows no namespaces")
+    with boot(app, "--processes=2", "app:application", wrapper=wrapper) as server:
+        first = server.children()[0]
+        assert server.get("/parent").text == "1"
+        eventually(lambda: "zombie" not in zombies(first))
+        os.kill(first, signal.SIGTERM)
+        assert server.wait() == 0
+        assert "at=drained" in server.log
+
+
+def zombies(pid: int) -> str:
+    found = subprocess.run(["ps", "--ppid", str(pid), "-o", "stat="], check=False, capture_output=True, text=True)
+    return "zombie" if "Z" in found.stdout else ""
+
+
+def test_both_families_are_heard_and_ipv4_clients_have_ipv4_addresses(app: Path) -> None:
+    """One dual-stack socket: REMOTE_ADDR mustn't become ::ffff:127.0.0.1."""
+    with boot(app, "--listen=*:0", "app:application") as server:
+        assert server.get("/address").text == "127.0.0.1"
+        assert server.get("/port").text == str(server.port)
+        if socket.has_ipv6 and Path("/proc/net/if_inet6").exists():
+            with socket.create_connection(("::1", server.port)) as client:
+                client.sendall(b"GET /address HTTP/1.0\r\n\r\n")
+                assert client.makefile().read().endswith("::1")
+
+
+def test_several_addresses_and_unix_sockets(app: Path) -> None:
+    """--listen adds up; a socket file left behind is taken over, its permissions are the ones asked for."""
+    path = app / "x.sock"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    with boot(app, f"--unix-socket={path}", "--unix-socket-perms=660", "app:application") as server:
+        assert path.stat().st_mode & 0o777 == 0o660
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert client.makefile().read().endswith("ok")
+        assert "already" in run(app, f"--unix-socket={path}", "app:application").stderr
+        assert server.stop() == 0
+    with boot(app, "--listen=127.0.0.1:0", "--listen=127.0.0.1:0", "app:application") as server:
+        assert server.get().text == "ok"
+
+
+def test_a_port_in_use_is_one_clear_message(app: Path) -> None:
+    """And nothing is left running."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        found = run(app, f"--listen=127.0.0.1:{port}", "app:application")
+    assert found.returncode == 64
+    assert found.stderr == (
+        f"headwaiter: Can't listen on 127.0.0.1:{port}: Address already in use. "
+        "Another process listens there. Stop it, or choose another --port.\n"
+    )
+
+
+def test_threads_of_the_site_are_named_before_the_fork(app: Path) -> None:
+    """They don't run in the workers, and nothing else would say so."""
+    (app / "app.py").write_text(
+        APP + "threading.Thread(target=time.sleep, args=(600,), daemon=True, name='metrics').start()\n"
+    )
+    with boot(app, "app:application") as server:
+        server.wait_for("at=warning threads=metrics")
+    with boot(app, "--no-preload", "app:application") as server:
+        assert "threads=" not in "".join(server.lines("at=warning"))
+
+
+def test_a_thread_of_the_site_does_not_hold_up_the_end(app: Path) -> None:
+    """Python waits for non-daemon threads; a dyno has 30 seconds."""
+    (app / "app.py").write_text(
+        APP.replace('"/multi"', '"/thread": str(threading.Thread(target=time.sleep, args=(600,)).start()), "/multi"')
+    )
+    with boot(app, "--processes=1", "app:application") as server:
+        server.get("/thread")
+        assert server.stop() == 0
+
+
+def test_signals_are_not_blocked_in_the_workers_and_files_are_plenty(app: Path) -> None:
+    """A subprocess would inherit the mask and never hear SIGTERM."""
+    with boot(app, "--processes=2", "app:application") as server:
+        assert server.get("/mask").text in ("set()", "[]")
+        soft, hard = eval(server.get("/files").text)
+        assert soft == hard
+        os.kill(server.children()[0], signal.SIGKILL)
+        server.wait_for("at=worker-exit")
+        eventually(lambda: len(server.children()) == 2)
+        assert {server.get("/mask").text for _ in range(20)} <= {"set()", "[]"}
+
+
+def test_workers_over_their_request_count_are_replaced_one_at_a_time(app: Path) -> None:
+    """The successor is loaded before the old one leaves, so that no request fails and none waits long."""
+    with boot(app, "--processes=2", "--max-requests=5", "app:application") as server:
+        before = server.children()
+        for _ in range(200):
+            assert server.get().status == 200
+            if len(server.lines("Retired in order")) >= 2:
+                break
+            threading.Event().wait(0.05)
+        server.wait_for("Retired in order", 2)
+        eventually(lambda: len(server.children()) == 2)
+        assert not set(before) & set(server.children())
+        assert "boot-failed" not in server.log
+        assert server.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def smaps() -> Iterator[None]:
+    if not Path("/proc/self/smaps_rollup").exists():
+        pytest.skip("this kernel doesn't tell private memory")
+    return None
+
+
+def test_the_parent_is_small_however_big_the_site(app: Path, smaps: None) -> None:
+    """It doesn't keep the site: 50 MB of it are the workers' alone."""
+    (app / "app.py").write_text(APP + "ballast = bytearray(os.urandom(1)) * 50_000_000\n")
+    with boot(app, "--processes=2", "app:application") as server:
+        for _ in range(20):
+            server.get()
+        rollup = Path(f"/proc/{server.pid}/smaps_rollup").read_text()
+        private = sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private_"))
+        assert private < 8_000  # kB; a bare interpreter has 2,500 to 4,300

@@ -9,25 +9,37 @@
 
 PROFILE="${BUILDPACK_HOME:-${PWD}}/lib/build/profile.d/headwaiter.sh"
 
+# boot PROGRAM [NAME=VALUE...]: what Dokku's shell does, then the program.
+boot() {
+	program="$1"
+	shift
+	env -i PATH=/usr/bin:/bin "$@" bash -euo pipefail -c "${program}" dyno "${PROFILE}"
+}
+boot_silently() { boot 'source "$1"' HOME=/app; }
+boot_and_print_path() { boot 'source "$1"; echo "${PATH}"' HOME=/app; }
+boot_without_home() { boot 'source "$1"; echo "${PATH}"'; }
+boot_and_compare_variables() {
+	boot 'before="" && before="$(compgen -v)" && source "$1" && diff <(echo "${before}") <(compgen -v)' HOME=/app
+}
+
 test_it_puts_the_commands_on_path_and_says_nothing() {
-	capture env -i HOME=/app PATH=/usr/bin:/bin bash -euo pipefail -c 'source "$1"' - "${PROFILE}"
+	capture boot_silently
 	assertCapturedSuccess
 	assertCapturedEquals ""
 
-	capture env -i HOME=/app PATH=/usr/bin:/bin bash -euo pipefail -c 'source "$1"; echo "${PATH}"' - "${PROFILE}"
+	capture boot_and_print_path
 	assertCapturedEquals "/usr/bin:/bin:/app/.heroku/headwaiter/bin"
 }
 
 test_it_leaves_every_other_variable_alone() {
-	capture env -i HOME=/app PATH=/bin:/usr/bin bash -c \
-		'before="" && before="$(compgen -v)" && source "$1" && diff <(echo "${before}") <(compgen -v)' - "${PROFILE}"
+	capture boot_and_compare_variables
 
 	assertCapturedSuccess
 	assertCapturedEquals ""
 }
 
 test_a_missing_home_is_no_failure() {
-	capture env -i PATH=/usr/bin:/bin bash -euo pipefail -c 'source "$1"; echo "${PATH}"' - "${PROFILE}"
+	capture boot_without_home
 
 	assertCapturedSuccess
 	assertCapturedEquals "/usr/bin:/bin:/app/.heroku/headwaiter/bin"

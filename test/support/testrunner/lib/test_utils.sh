@@ -36,11 +36,13 @@ tearDown() {
 	afterTearDown
 }
 
-# Runs a command; leaves its streams in STD_OUT and STD_ERR and its status in RETURN.
+# Runs a command; leaves its streams in STD_OUT and STD_ERR and its status in RETURN. Splits arguments at spaces, as the
+# real one does: a suite that breaks there is to break here.
 capture() {
 	LAST_COMMAND="$*"
 	RETURN=0
-	"$@" >"${STD_OUT}" 2>"${STD_ERR}" || RETURN=$?
+	# shellcheck disable=SC2048,SC2086 # See above.
+	$* >"${STD_OUT}" 2>"${STD_ERR}" || RETURN=$?
 	rtrn="${RETURN}"
 }
 

@@ -23,6 +23,7 @@ PARTS = {  # in this order; NAME: module
     "queueing": "queueing",
     "memory": "memory",
     "startup": "startup",
+    "build": "build",
 }
 
 
@@ -38,6 +39,17 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--out", type=Path, help="folder for results.json and charts (docs/bench; --quick: build/bench)"
     )
     return parser.parse_args(argv)
+
+
+def write_docs(folder: Path) -> None:
+    """Charts beside the results, benchmarks.md one folder higher: docs/benchmarks.md."""
+    import charts
+    import tables
+
+    results = record.load(folder)
+    if results:
+        charts.draw(results, folder)
+        tables.write(results, folder.parent / "benchmarks.md")
 
 
 def main(argv: list[str]) -> int:
@@ -56,6 +68,7 @@ def main(argv: list[str]) -> int:
             failed.append(name)
             continue
         record.save(folder, name, figures, time.perf_counter() - started, quick=options.quick)
+    write_docs(folder)
     return 1 if failed else 0
 
 

@@ -1,0 +1,168 @@
+"""docs/benchmarks.md: the text of benchmarks.md beside this file, with tables out of results.json at its marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+Results = dict[str, Any]
+
+REASONS = {
+    "granian": "it parses and writes HTTP in Rust, outside of Python's lock; Waitress does both in Python",
+    "granian, default threads": "HTTP in Rust, and no bound on threads",
+    "gunicorn gevent": "no switch between threads, at the price of monkey patching and unbounded database connections",
+    "nginx + gunicorn gthread": "nginx, written in C, does the reading and writing",
+    "uvicorn (a2wsgi)": "ten threads instead of five",
+}
+UNEXPLAINED = "within what this machine's noise can do, or not yet explained"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; the first column is text, the others are figures."""
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    lines += ["| " + " | ".join("" if cell is None else str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def slow_clients(results: Results) -> str:
+    parts = []
+    for count, matrix in results["slow_clients"]["clients"].items():
+        kinds = list(next(iter(matrix.values())))
+        rows = [
+            [name, *(f"{row[kind]['success']:g} % / {row[kind]['ratio'] or '-'}" for kind in kinds)]
+            for name, row in matrix.items()
+        ]
+        parts.append(f"### {int(count):,} slow clients\n\n" + table(["server", *kinds], rows))
+    return "\n\n".join(parts)
+
+
+def _servers(part: Results, columns: dict[str, str]) -> str:
+    rows = ([name, *(row[key] for key in columns)] for name, row in part["servers"].items())
+    return table(["server", *columns.values()], rows)
+
+
+STOPS = {
+    **{key: key for key in ("running", "queued", "download", "upload")},
+    "kernel_queue": "just connected",
+    "new": "new",
+    "idle_closed_after": "idle closed",
+    "exit_status": "exit status",
+    "seconds": "seconds to exit",
+}
+RESTARTS = {
+    **{key: key for key in ("restarts", "answered", "failed")},
+    "refused_then_retried": "refused, retried",
+    "stale_then_retried": "closed, retried",
+    "slowest_exit": "slowest exit, s",
+    "exit_statuses": "exit statuses",
+}
+
+
+def sigterm(results: Results) -> str:
+    return _servers(results["sigterm"], STOPS)
+
+
+def restarts(results: Results) -> str:
+    return _servers(results["restarts"], RESTARTS)
+
+
+def throughput(results: Results) -> str:
+    part, tables = results["throughput"], []
+    for case, figures in part["cases"].items():
+        rows = (
+            [name, f"{row['ratio']:.2f}", f"{row['p50']:g} / {row['p95']:g} / {row['p99']:g}", row["errors"] or ""]
+            for name, row in figures.items()
+        )
+        title = f"### {case} ({part['reference']}: {figures[part['reference']]['rps']:,.0f} requests/s)"
+        tables.append(f"{title}\n\n" + table(["server", "ratio", "p50 / p95 / p99", "errors"], rows))
+    return "\n\n".join(tables)
+
+
+def losses(results: Results) -> str:
+    lines = []
+    for case, figures in results["throughput"]["cases"].items():
+        ours = figures["headwaiter"]["ratio"]
+        faster = {name: row["ratio"] / ours for name, row in figures.items() if row["ratio"] > 1.05 * ours}
+        for name, times in sorted(faster.items(), key=lambda item: -item[1]):
+            lines.append(f"- {case}: {name} does {times:.2f} times as much: {REASONS.get(name, UNEXPLAINED)}.")
+    return "\n".join(lines) or "Nowhere in this run."
+
+
+def queueing(results: Results) -> str:
+    titles = {"new": "A new connection for each request", "kept": "16 kept connections, as a router has"}
+    tables = []
+    for connections, figures in results["queueing"]["connections"].items():
+        rows = ([name, f"{row['p50']} / {row['p95']} / {row['p99']}", row["ratio"]] for name, row in figures.items())
+        tables.append(f"### {titles[connections]}\n\n" + table(["server", "p50 / p95 / p99", "ratio"], rows))
+    return "\n\n".join(tables)
+
+
+def memory(results: Results) -> str:
+    part, rows = results["memory"], []
+    for name, row in part["at_rest"].items():
+        two = part["two_processes"].get(name, {})
+        added = [row["kib_per_idle_connection"], row["idle_kept"]]
+        rows.append([name, row["pss_mb"], two.get("pss_mb"), two.get("parent_private_mb"), *added])
+    columns = ["1 process, MB", "2 processes, MB", "parent's own, MB", "KiB per idle connection", "of 1,000 kept"]
+    return table(["server", *columns], rows)
+
+
+def attacked(results: Results) -> str:
+    rows = (
+        [name, row["rss_mb_before"], row["rss_mb_peak"], "yes" if row["answers"] else "no"]
+        for name, row in results["memory"]["slow_clients"].items()
+    )
+    return table(["server", "before, MB", "highest, MB", "still answers"], rows)
+
+
+def startup(results: Results) -> str:
+    sites = results["startup"]["sites"]
+    names = next(iter(sites.values()))
+    rows = (
+        [name, *(f"{figures[name]['seconds']} s, {figures[name]['ratio']}" for figures in sites.values())]
+        for name in names
+    )
+    return table(["server", *sites], rows)
+
+
+def build(results: Results) -> str:
+    found, seconds = results["build"]["detect"], results["build"]["compile_seconds"]
+    detect = f"{found['milliseconds']} ms (slowest {found['slowest']} ms)"
+    return (
+        f"- bin/detect on a repository of {found['files']:,} files: {detect}.\n"
+        f"- bin/compile, on top of heroku/python: {seconds['cold']} s without a cache, {seconds['warm']} s with one."
+    )
+
+
+def setting(results: Results) -> str:
+    machine = next(iter(results.values()))["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    dates = ", ".join(sorted({str(part["date"]) for part in results.values()}))
+    minutes = sum(part["seconds"] for part in results.values()) / 60
+    quick = " **A quick run: not for comparisons.**" if any(part["quick"] for part in results.values()) else ""
+    where = f"{machine['system']}, {machine['cpus']} CPUs, {machine['memory_gb']} GB"
+    return f"Measured on {dates} in {minutes:.0f} minutes.{quick} {where}. {versions}."
+
+
+def commands(results: Results) -> str:
+    lines = {name: command for part in results.values() for name, command in part["commands"].items()}
+    return "```\n" + "\n".join(f"# {name}\n{line}" for name, line in sorted(lines.items())) + "\n```"
+
+
+FIGURES = (setting, slow_clients, sigterm, restarts, throughput, losses, queueing, memory, attacked, startup, build)
+MARKS: dict[str, Callable[[Results], str]] = {function.__name__: function for function in (*FIGURES, commands)}
+
+
+def _fill(results: Results, mark: str) -> str:
+    try:
+        return MARKS[mark](results)
+    except KeyError:  # that part hasn't been measured
+        return "Not measured yet."
+
+
+def write(results: Results, path: Path) -> None:
+    """Write the page."""
+    text = Path(__file__).with_name("benchmarks.md").read_text()
+    path.write_text(re.sub(r"<!-- (\w+) -->", lambda match: _fill(results, match[1]), text))

@@ -1,0 +1,112 @@
+"""Throughput and p95 against threads in one process: the curve that budget.THREADS_PER_PROCESS comes from.
+
+Three views: Python code only, one query, and queries with Python code between them. Throughput: 32 clients in a closed
+loop. p95: requests arrive at random at 80 % of what 4 threads can serve, so that it shows what threads cost each other
+rather than an overload. The server has one CPU, load and database have the other; medians of interleaved rounds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import common
+import load
+import real_postgres
+import servers
+
+THREADS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+REFERENCE = 4
+VIEWS = {
+    "Python code, 5 ms": "/cpu?cpu=0.005",
+    "query, 20 ms": "/query?seconds=0.02",
+    "mixed, 3 ms of Python and 10 ms of queries": "/mixed?cpu=0.003&seconds=0.01",
+}
+
+
+def _run_server(threads: int, url: str) -> Any:
+    launch = servers.Launch(real_postgres.APPLICATION, common.free_port(), 1, threads)
+    kind = servers.KINDS["headwaiter"]
+    env = {**kind.env, "DATABASE_URL": url}
+    return common.running(
+        f"headwaiter, {threads} threads", kind.command(launch), launch.port, env=env,
+        cpus=common.SERVER_CPU, cwd=real_postgres.SHOP,
+    )  # fmt: skip
+
+
+def _throughput(url: str, path: str, seconds: float) -> dict[int, float]:
+    found = {}
+    for threads in THREADS:
+        with _run_server(threads, url) as server:
+            load.closed(server.port, path, 0.5, connections=32)
+            found[threads] = load.closed(server.port, path, seconds, connections=32)["rps"]
+    return found
+
+
+def _p95(url: str, path: str, seconds: float, rate: float) -> dict[int, float]:
+    found = {}
+    for threads in THREADS:
+        with _run_server(threads, url) as server:
+            load.closed(server.port, path, 0.5, connections=threads)
+            found[threads] = load.poisson(server.port, path, seconds, rate=rate, seed=7, keep_alive=8)["p95"]
+    return found
+
+
+def measure(url: str, path: str, seconds: float, rounds: int) -> dict[str, Any]:
+    """One view: medians of requests a second and of the 95th percentile in ms, by number of threads."""
+    rps = [_throughput(url, path, seconds) for _ in range(rounds)]
+    throughput = {threads: round(common.median([one[threads] for one in rps]), 1) for threads in THREADS}
+    rate = 0.8 * throughput[REFERENCE]
+    late = [_p95(url, path, seconds, rate) for _ in range(rounds)]
+    p95 = {threads: round(common.median([one[threads] for one in late]), 1) for threads in THREADS}
+    return {"rps": throughput, "p95_ms": p95, "arrivals_per_second": round(rate, 1)}
+
+
+def run(quick: bool) -> dict[str, Any]:
+    database = real_postgres.server()
+    url = database.role("curve")
+    figures = {}
+    for name, path in VIEWS.items():
+        figures[name] = measure(url, path, 1 if quick else 3, 1 if quick else 3)
+        common.log(f"  {name}: rps {figures[name]['rps']}")
+        common.log(f"  {name}: p95 {figures[name]['p95_ms']}")
+    return {"threads": list(THREADS), "views": figures}
+
+
+def chart(figures: dict[str, Any], path: Path) -> None:
+    """Two panels, share of the best throughput and p95, with the number that headwaiter chooses marked."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams.update({"svg.hashsalt": "headwaiter", "font.size": 10})
+    from matplotlib import pyplot
+
+    chosen = chosen_threads()
+    drawing, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.8))
+    threads = [int(number) for number in figures["threads"]]
+    for name, view in figures["views"].items():
+        rps = [view["rps"].get(number, view["rps"].get(str(number))) for number in threads]
+        late = [view["p95_ms"].get(number, view["p95_ms"].get(str(number))) for number in threads]
+        left.plot(threads, [100 * each / max(rps) for each in rps], marker="o", markersize=3, label=name)
+        right.plot(threads, late, marker="o", markersize=3, label=name)
+    left.set(title="Throughput, % of the best (32 clients)", xlabel="threads in one process", ylim=(0, 105))
+    right.set(title="p95 at 80 % of what 4 threads serve, ms", xlabel="threads in one process", yscale="log")
+    for panel in (left, right):
+        panel.set_xscale("log", base=2)
+        panel.set_xticks(threads, [str(number) for number in threads])
+        panel.minorticks_off()
+        panel.axvline(chosen, color="grey", linestyle="--", linewidth=1)
+        panel.grid(alpha=0.3)
+    left.text(chosen, 8, f" headwaiter: {chosen}", color="grey")
+    left.legend(fontsize=8, loc="lower right")
+    drawing.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drawing.savefig(path, metadata={"Date": None})
+    pyplot.close(drawing)
+
+
+def chosen_threads() -> int:
+    """What the budget uses, read from its source."""
+    text = (common.ROOT / "lib" / "headwaiter" / "budget.py").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("THREADS_PER_PROCESS"))
+    return int(line.partition("=")[2])

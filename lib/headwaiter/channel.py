@@ -268,7 +268,12 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             request.error = RetryLaterError("The server is busy. Please try again in a moment.")
         if request.error:
             self.linger_wanted = True
-        super().service()
+        try:
+            super().service()
+        except BaseException:
+            self.will_close = True
+            self.worker.loop.touch(self)
+            raise
         if self.needs_a_look():
             self.worker.loop.touch(self)
 
@@ -344,5 +349,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
                 self.outbuf_lock.wait(1.0)
             if not self.connected:
                 raise ClientDisconnected from None
+            self.outbufs.append(OutBuffer(self.worker.memory, self.adj.outbuf_high_watermark))
             self.outbufs[-1].append(data, in_memory=True)
         self.total_outbufs_len += len(data)

@@ -248,10 +248,9 @@ class Worker:
         return [channel for server in self.servers for channel in list(server.active_channels.values())]
 
     def accept_failed(self, error: OSError) -> None:
-        """Make room and wait a little after accept() failed, most likely for want of file descriptors."""
-        made_room = error.errno in (errno.EMFILE, errno.ENFILE) and self.watch.make_room()
-        self.no_accept_before = time.monotonic() + (0.01 if made_room else PAUSE_AFTER_FAILED_ACCEPT)
-        if not made_room:
+        """Make room after accept() failed, most likely for want of file descriptors; wait a little if that can't be."""
+        if error.errno not in (errno.EMFILE, errno.ENFILE) or not self.watch.make_room():
+            self.no_accept_before = time.monotonic() + PAUSE_AFTER_FAILED_ACCEPT
             log.line("warning", msg="A connection couldn't be accepted.", error=str(error), open=len(self.map))
 
     # Leaving

@@ -64,6 +64,15 @@ class _Answer(_Base):  # type: ignore[misc]
 class AppTask(_Answer, WSGITask):  # type: ignore[misc]
     """A request that the app answers."""
 
+    def execute(self) -> None:
+        """Call the app. What would end a thread, such as SystemExit, is an error of the app like any other."""
+        try:
+            super().execute()
+        except Exception:
+            raise
+        except BaseException as error:
+            raise RuntimeError(f"the app raised {error!r}") from error
+
     def get_environment(self) -> dict[str, Any]:
         """Return the WSGI environment, the router's headers brought into a form that Waitress takes."""
         if self.environ is not None:

@@ -1,109 +1,84 @@
-"""Behind Heroku's router, in a real Django site, on every Python that is here and the Django and Waitress it has."""
+"""Behind Heroku's router: who asks, over which scheme; and never by the client's own word."""
 
 from __future__ import annotations
 
-import http.client
-import json
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-import pythons
-from boot import Server, boot
-
-SITE = """
-import django, json, os
-from django.conf import settings
-from django.core.wsgi import get_wsgi_application
-from django.http import JsonResponse
-from django.urls import path
-from django.views.decorators.csrf import ensure_csrf_cookie
-
-@ensure_csrf_cookie
-def show(request):
-    return JsonResponse({
-        "secure": request.is_secure(), "remote": request.META["REMOTE_ADDR"], "port": request.META["SERVER_PORT"],
-        "url": request.build_absolute_uri("/"), "host": request.get_host(), "for": request.META.get("HTTP_X_FORWARDED_FOR"),
-    })
-
-urlpatterns = [path("", show)]
-settings.configure(
-    ALLOWED_HOSTS=["shop.example.com", "127.0.0.1"], SECRET_KEY="x" * 50, ROOT_URLCONF=__name__,
-    SECURE_SSL_REDIRECT=True,
-    MIDDLEWARE=["django.middleware.security.SecurityMiddleware", "django.middleware.common.CommonMiddleware",
-                "django.middleware.csrf.CsrfViewMiddleware"],
-)
-application = get_wsgi_application()
-"""
-ROUTER = {
-    "Host": "shop.example.com",
-    "X-Forwarded-For": "203.0.113.9, 198.51.100.7",  # the left one is what the client made up
-    "X-Forwarded-Proto": "https",
-    "X-Forwarded-Port": "443",
-    "X-Forwarded-Host": "evil.example.net",
-}
+from boot import Server
+from worker import connect, read_answer, workers
 
 
-@pytest.fixture(scope="module", params=pythons.available())
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    directory = tmp_path_factory.mktemp("site")
-    (directory / "site_under_test.py").write_text(SITE)
-    arguments = ("--processes=2", "--threads=2", "--port=0", "site_under_test:application")
-    with boot(directory, *arguments, env={"DYNO": "web.1"}, python=pythons.python(request.param)) as running:
-        yield running
-        assert running.stop() == 0
-        assert "Traceback" not in running.log
+def told(server: Server, **headers: str) -> dict[str, str]:
+    answer = server.get("/told", {name.replace("_", "-"): value for name, value in headers.items()})
+    assert answer.status == 200, answer.text
+    return dict(line.split("=", 1) for line in answer.text.splitlines())
 
 
-def test_django_sees_the_client_and_not_the_router(server: Server) -> None:
-    """is_secure() without SECURE_PROXY_SSL_HEADER, no redirect loop, the client's address, never the client's host."""
-    answer = server.get("/", ROUTER)
-    assert answer.status == 200, answer
-    assert (
-        json.loads(answer.body)
-        == {
-            "secure": True,
-            "remote": "198.51.100.7",
-            "port": "443",
-            "url": "https://shop.example.com/",
-            "host": "shop.example.com",
-            "for": "198.51.100.7",
+def test_the_routers_headers_count_where_they_are_trusted() -> None:
+    """Scheme, port and the last address; the host of the client's own making never."""
+    with workers(settings={"trust_proxy": True}) as server:
+        seen = told(
+            server,
+            X_Forwarded_Proto="https",
+            X_Forwarded_Port="443",
+            X_Forwarded_For="6.6.6.6, 203.0.113.7",
+            X_Forwarded_Host="evil.example",
+        )
+        assert seen == {
+            "wsgi.url_scheme": "https",
+            "REMOTE_ADDR": "203.0.113.7",
+            "SERVER_PORT": "443",
+            "HTTP_X_FORWARDED_PROTO": "https",
+            "HTTP_X_FORWARDED_HOST": "None",
         }
-        or json.loads(answer.body)["for"] == ROUTER["X-Forwarded-For"]
-    )
-    assert json.loads(answer.body)["remote"] == "198.51.100.7"
-    assert json.loads(answer.body)["url"] == "https://shop.example.com/"
 
 
-def test_plain_http_is_redirected_once(server: Server) -> None:
-    """The router says http, so SECURE_SSL_REDIRECT does its work."""
-    answer = server.get("/", {**ROUTER, "X-Forwarded-Proto": "http", "X-Forwarded-Port": "80"})
-    assert (answer.status, answer.headers["location"]) == (301, "https://shop.example.com/")
+def test_without_a_router_nothing_is_believed() -> None:
+    """Anybody could send these headers."""
+    with workers() as server:
+        seen = told(server, X_Forwarded_Proto="https", X_Forwarded_For="6.6.6.6", X_Forwarded_Host="evil.example")
+        assert (seen["wsgi.url_scheme"], seen["REMOTE_ADDR"]) == ("http", "127.0.0.1")
+        assert (seen["HTTP_X_FORWARDED_PROTO"], seen["HTTP_X_FORWARDED_HOST"]) == ("None", "None")
 
 
-@pytest.mark.parametrize("proto", ["https,http", "HTTPS", "wss", "https, https"])
-def test_odd_schemes_do_not_break_honest_users(server: Server, proto: str) -> None:
-    """Waitress alone answers 400 to these."""
-    assert server.get("/", {**ROUTER, "X-Forwarded-Proto": proto}).status == 200
+@pytest.mark.parametrize(
+    ("value", "scheme"),
+    [
+        ("https", "https"),
+        ("HTTPS", "https"),
+        ("http,https", "https"),
+        ("https, http", "http"),
+        ("wss", "https"),
+        ('"https"', "https"),
+        ("", "http"),
+        ("gopher", "http"),
+        (",", "http"),
+    ],
+)
+def test_odd_schemes_do_not_break_honest_users(value: str, scheme: str) -> None:
+    """Waitress alone answers 400 to most of these. The last entry is the router's; an unknown one is never secure."""
+    with workers(settings={"trust_proxy": True}) as server:
+        seen = told(server, X_Forwarded_Proto=value, X_Forwarded_Port="443,80", X_Forwarded_For='"6.6.6.6, 203.0.113.7')
+        assert seen["wsgi.url_scheme"] == scheme
+        assert seen["HTTP_X_FORWARDED_PROTO"] == (scheme if scheme == "https" or "http" in value else "None")
+        assert seen["REMOTE_ADDR"] == "203.0.113.7"
 
 
-@pytest.mark.parametrize(("origin", "status"), [("https://shop.example.com", 405), ("https://evil.example.net", 403)])
-def test_csrf_checks_the_origin_that_the_browser_sees(server: Server, origin: str, status: int) -> None:
-    """A form of the site is taken although the dyno itself speaks http; another site's isn't."""
-    cookie = server.get("/", ROUTER).headers["set-cookie"].split(";")[0]
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    token = cookie.partition("=")[2]
-    headers = {**ROUTER, "Cookie": cookie, "X-CSRFToken": token, "Origin": origin}
-    connection.request("POST", "/", b"", headers)
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
-    assert answer.status == (200 if status == 405 else status)
+def test_the_user_may_choose_otherwise() -> None:
+    """waitress-serve's own options keep their meaning."""
+    options = {"trusted_proxy": "127.0.0.1", "trusted_proxy_headers": "x-forwarded-host x-forwarded-proto"}
+    with workers(settings={"trust_proxy": True, "waitress": options}) as server:
+        seen = told(server, X_Forwarded_Proto="https", X_Forwarded_For="6.6.6.6", X_Forwarded_Host="me.example")
+        assert (seen["wsgi.url_scheme"], seen["REMOTE_ADDR"]) == ("https", "127.0.0.1")
+        assert seen["HTTP_X_FORWARDED_HOST"] == "me.example"
 
 
-def test_without_a_router_nobody_may_forge_these_headers(tmp_path: Path) -> None:
-    """Off a dyno the headers are removed."""
-    (tmp_path / "site_under_test.py").write_text(SITE.replace("SECURE_SSL_REDIRECT=True", "SECURE_SSL_REDIRECT=False"))
-    with boot(tmp_path, "site_under_test:application") as server:
-        seen = json.loads(server.get("/", ROUTER).body)
-        assert (seen["secure"], seen["remote"], seen["for"]) == (False, "127.0.0.1", None)
+def test_a_connection_outlives_the_routers_90_seconds() -> None:
+    """Idle connections are closed later than by the router, or it would meet closed ones: H13, H18."""
+    with workers(
+        before="import headwaiter.server as s; a = s.adjustments\ndef show(*x):\n  r = a(*x); print('timeout', r.channel_timeout, flush=True); return r\ns.adjustments = show"
+    ) as server:
+        assert int(server.wait_for(r"timeout (\d+)")[0][1]) > 90
+        client = connect(server.port)
+        for _ in range(3):
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert read_answer(client)[0] == 200

@@ -10,7 +10,7 @@ _SHORTEST_VALUE = 6
 _SHORTEST_PART = 4
 """Shorter pieces would blot out ordinary words and protect nothing."""
 
-_NAMED = re.compile(r".*(DATABASE|POSTGRES|MYSQL|MARIADB|JAWSDB|CLEARDB|REDIS|_URL|_DSN|_URI|PGPASSWORD).*")
+_NAMED = re.compile(r".*(DATABASE|POSTGRES|MYSQL|MARIADB|JAWSDB|CLEARDB|PGPASSWORD).*")
 
 
 def redact(text: str, environ: Mapping[str, str]) -> str:
@@ -29,19 +29,18 @@ def redact(text: str, environ: Mapping[str, str]) -> str:
 
 
 def _secrets(name: str, value: str) -> Iterator[str]:
-    """The whole value and the pieces of its password, when it is a URL with a password or a variable named like one."""
-    if not _NAMED.fullmatch(name.upper()) or not value.strip():
-        return
+    """The whole value and the pieces of its password: of any URL with one, and of a database's variable without "@"."""
     scheme, slashes, rest = value.partition("://")
     userinfo, at, _ = rest.rpartition("@")
-    password = userinfo.partition(":")[2]
-    if slashes and at and not password:
-        return  # nothing to hide
-    whole = value.strip()
-    if len(whole) >= _SHORTEST_VALUE:
-        yield whole
-    # Without "@" nobody can tell which part is the password: an address that was mistyped, or the password alone.
-    hidden = password if at else (rest if slashes else scheme)
+    if at:
+        hidden = userinfo.partition(":")[2]
+    else:
+        # Nobody can tell which part is the password: a URL that was mistyped, or the password alone.
+        hidden = (rest if slashes else scheme) if _NAMED.fullmatch(name.upper()) else ""
+    if not hidden.strip():
+        return
     for part in {hidden, *re.split(r"[\s:/?#@\[\]]+", hidden)}:
         if len(part) >= _SHORTEST_PART:
             yield part
+    if len(value.strip()) >= _SHORTEST_VALUE:
+        yield value.strip()

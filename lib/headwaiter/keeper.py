@@ -186,7 +186,7 @@ class Keeper:
         worker = next(worker for worker in self.workers if worker.fd == fd)
         words = worker.hear()
         if not words:  # it has ended or is about to; reap() tells which
-            self.poll.unregister(fd)
+            self.unwatch(worker)
         if LOADED in words:
             worker.loaded = True
             self.on_loaded(worker)
@@ -194,6 +194,13 @@ class Keeper:
             self.on_ready(worker)
         if RETIRE in words:
             worker.wants_to_retire = True
+
+    def unwatch(self, worker: Worker) -> None:
+        """Stop polling a worker that says no more; twice does no harm."""
+        try:
+            self.poll.unregister(worker.fd)
+        except KeyError:
+            return
 
     def on_ready(self, worker: Worker) -> None:
         """Note it, and say once that every first worker answers requests."""
@@ -284,6 +291,7 @@ class Keeper:
         if READY in worker.hear():
             self.on_ready(worker)
         self.workers.remove(worker)
+        self.unwatch(worker)
         os.close(worker.fd)
         if self.deadline is not None:
             if code not in (0, RETIRED, -signal.SIGTERM) and not worker.killed:

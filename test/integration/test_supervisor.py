@@ -103,7 +103,7 @@ def test_a_worker_that_keeps_dying_ends_the_server_with_the_cause(app: Path) -> 
         (app / "bad").touch()
         for pid in server.children():
             os.kill(pid, signal.SIGKILL)
-        assert server.wait() == 9
+        assert server.wait() == 9, server.log
         assert "at=boot-failed" in server.log
         assert "giving up" in server.log
 

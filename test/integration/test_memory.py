@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from boot import eventually
 from slow_clients import crowd
 from worker import connect, read_answer, workers
 

@@ -74,9 +74,16 @@ def test_the_user_may_choose_otherwise() -> None:
 
 def test_a_connection_outlives_the_routers_90_seconds() -> None:
     """Idle connections are closed later than by the router, or it would meet closed ones: H13, H18."""
-    with workers(
-        before="import headwaiter.server as s; a = s.adjustments\ndef show(*x):\n  r = a(*x); print('timeout', r.channel_timeout, flush=True); return r\ns.adjustments = show"
-    ) as server:
+    show = """
+import headwaiter.server as server
+original = server.adjustments
+def adjustments(*arguments):
+    chosen = original(*arguments)
+    print("timeout", chosen.channel_timeout, flush=True)
+    return chosen
+server.adjustments = adjustments
+"""
+    with workers(before=show) as server:
         assert int(server.wait_for(r"timeout (\d+)")[0][1]) > 90
         client = connect(server.port)
         for _ in range(3):

@@ -187,7 +187,7 @@ def test_a_drivers_message_loses_the_address() -> None:
         f'connection to server at "{host}", port 5432 failed: FATAL: password authentication failed for user "{user}"'
     )
 
-    assert migrations.without_address(text, DATABASE) == (
+    assert migrations.without_address(text, {"default": DATABASE}) == (
         'connection to server at "<host>", port 5432 failed: FATAL: password authentication failed for user "<user>"'
     )
 

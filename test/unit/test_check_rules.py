@@ -71,6 +71,7 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("E103", {"DATABASES": {"default": SQLITE}}, {}),
     ("E103", {"DATABASES": {"default": SQLITE}}, laptop(reads_database_url=False)),
     ("E101", database(HOST="db.example.com"), laptop(reads_database_url=False)),
+    ("E101", {}, {"reads_database_url": False}),
     ("E102", database(PASSWORD="older"), {}),
     ("E103", {"DATABASES": {"default": SQLITE}}, {"environ": {"DATABASE_URL": None}, "reads_database_url": True}),
     ("W104", {"DATABASES": {"default": DATABASE, "geo": SQLITE}}, {}),
@@ -134,7 +135,7 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("W517", {"HEADWAITER_SILENCED": {"headwaiter.W304": ""}}, {}),
     ("W517", {"HEADWAITER_SILENCED": ["headwaiter.W304"]}, {}),
     ("W517", {"SILENCED_SYSTEM_CHECKS": ["headwaiter.304"]}, {}),
-    ("W599", {}, {"django_checks_error": "OperationalError: no answer"}),
+    ("W599", {}, {"django_checks_errors": ("shop.checks.broken raised RuntimeError: closed",)}),
 ]
 
 # Close to a bad one, but right: none of these may be found at fault.
@@ -151,6 +152,18 @@ GOOD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         database(HOST="b.example.com"),
         {"environ": {"B_URL": "mysql://b.example.com/d1abc"}},
     ),
+    (
+        "a pooler's config var",
+        database(PORT=5433, DISABLE_SERVER_SIDE_CURSORS=True),
+        {"environ": {"POOL_URL": POOLED_URL}},
+    ),
+    (
+        "a database from elsewhere",
+        database(HOST="db.example.com"),
+        {"environ": {"DB_HOST": "db.example.com"}, "reads_database_url": False},
+    ),
+    ("a script in the Procfile", {}, {"procfile": {"web": "bin/web --config=gunicorn.conf.py", "release": "x"}}),
+    ("the pgbouncer buildpack", {}, {"procfile": {"web": "bin/start-pgbouncer headwaiter a.wsgi", "release": "x"}}),
     ("a key made up only when unset", {}, {"secret_key_made_up": "token_urlsafe()"}),
     ("the app's own domain allowed", {}, {"environ": {"HEROKU_APP_DEFAULT_DOMAIN_NAME": "mysite-1234.herokuapp.com"}}),
     ("the header that isn't needed", {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, {}),

@@ -58,16 +58,19 @@ def not_from_database_url(site: Site) -> Iterator[Seen | str]:
     if not databases or kind(databases.get("default", {})) == "sqlite":
         return  # E103 says what to do then
     urls = _urls(site)
-    if "DATABASE_URL" in urls:
-        places = [endpoint(database) for database in databases.values()]
-        if not any(_same(place, url) for place in places for url in urls.values()):
-            yield "no alias in DATABASES has the host and name that DATABASE_URL has"
-    elif site.reads_database_url is False and not _on_config_vars(site):
-        yield "DATABASES stays the same when DATABASE_URL is set"
+    own = urls.pop("DATABASE_URL", None)
+    places = [endpoint(database) for database in databases.values()]
+    if any(_same(place, url) for place in places for url in urls.values()):
+        return  # another config var of Heroku's names it, a pooler's or a follower's
+    if own and any(_same(place, own) for place in places):
+        if site.reads_database_url is False:
+            yield "the address is DATABASE_URL's today, and stays the same when DATABASE_URL changes"
+    elif not _on_config_vars(site) and (own or site.reads_database_url is False):
+        yield "no alias has DATABASE_URL's address" if own else "DATABASES stays the same when DATABASE_URL is set"
 
 
 def _on_config_vars(site: Site) -> bool:
-    """Whether the default database's address is in the environment in some other form."""
+    """Whether the default database's host is in the environment in some other form: a database from elsewhere."""
     host = endpoint(site.databases.get("default", {}))[0]
     return site.on_dyno and not is_local(host) and any(host in value.lower() for value in site.environ.values())
 

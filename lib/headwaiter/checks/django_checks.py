@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .registry import LEVELS, Finding
 
 # Django's id -> why it matters on Heroku, and the line that mends it there.
@@ -31,22 +33,41 @@ ON_HEROKU = {
 }
 
 
-def run() -> tuple[list[Finding], str | None]:
-    """What `manage.py check --deploy` finds, one finding for each message, and the error that ended it, if one did.
+def run() -> tuple[list[Finding], tuple[str, ...]]:
+    """What `manage.py check --deploy` finds, one finding for each message, and the errors of checks that broke down.
 
-    Asks no database, as Django's command doesn't.
+    Asks no database, as Django's command doesn't; a site's own check may, with its database down for one.
     """
     from django.core import checks
 
+    errors: tuple[str, ...] = ()
     try:
         messages = checks.run_checks(include_deployment_checks=True)
-    except Exception as error:  # a site's own check may raise anything, with its database down for one
-        return [], f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    except Exception:  # whatever a check raises
+        messages, errors = _one_by_one()
     grouped: dict[tuple[str | None, int, str, str], list[str]] = {}
     for message in messages:
         where = grouped.setdefault((message.id, message.level, str(message.msg), str(message.hint or "")), [])
         where += [str(message.obj)] if message.obj is not None else []
-    return [_finding(*key, objects) for key, objects in grouped.items()], None
+    return [_finding(*key, objects) for key, objects in grouped.items()], errors
+
+
+def _one_by_one() -> tuple[list[Any], tuple[str, ...]]:
+    """The messages of all the checks but those that raise, and what those raise."""
+    from django.core import checks
+    from django.core.checks.registry import registry
+
+    messages: list[Any] = []
+    errors = []
+    for check in registry.get_checks(include_deployment_checks=True):
+        if checks.Tags.database in check.tags:
+            continue
+        try:
+            messages += check(app_configs=None, databases=None)
+        except Exception as error:  # each has its own error, and there are a few dozen
+            name = f"{check.__module__}.{getattr(check, '__qualname__', check)}"
+            errors.append(f"{name} raised {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    return messages, tuple(errors)
 
 
 def _finding(identifier: str | None, level: int, text: str, hint: str, objects: list[str]) -> Finding:

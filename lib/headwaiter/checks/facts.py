@@ -116,7 +116,7 @@ def _handler_module() -> str:
 
 
 def _other_boots(site: Site, key: str) -> dict[str, Any]:
-    """Loads the settings again, as they are and, without a DATABASE_URL here, with one on an imagined dyno."""
+    """Loads the settings again: as they are, and with another DATABASE_URL on an imagined dyno."""
     if not site.settings_module:
         return {}
     names = ("DJANGO_SETTINGS_MODULE", "DJANGO_CONFIGURATION")
@@ -126,12 +126,11 @@ def _other_boots(site: Site, key: str) -> dict[str, Any]:
     again = Probe(same, nonce) if site.on_dyno else None
     imagined = {name: value for name, value in same.items() if name != "CI"} | {"DATABASE_URL": PROBE_URL}
     imagined.setdefault("DYNO", "web.1")
-    elsewhere = None if site.environ.get("DATABASE_URL") else Probe(imagined, nonce)
+    elsewhere = Probe(imagined, nonce)
     changes = again and _differs(again, key, nonce)
     if changes and site.application_name:
         changes = _differs(Probe(same, nonce, site.application_name), key, nonce)
-    reads_url = elsewhere.result().get("reads_url") if elsewhere else None
-    return {"secret_key_changes": changes, "reads_database_url": reads_url}
+    return {"secret_key_changes": changes, "reads_database_url": elsewhere.result().get("reads_url")}
 
 
 def _differs(probe: Probe, key: str, nonce: str) -> bool | None:

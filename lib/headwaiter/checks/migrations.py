@@ -20,15 +20,16 @@ def look(databases: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         return {"pending_migrations": _pending()}
     except Exception as error:  # whatever a driver raises; the check goes on without the database
         text = " ".join(str(error).split()) or "no reason given"
-        return {"database_error": f"{type(error).__name__}: {without_address(text, default)[:300]}"}
+        return {"database_error": f"{type(error).__name__}: {without_address(text, {'default': default})[:300]}"}
 
 
-def without_address(text: str, database: Mapping[str, Any]) -> str:
-    """The driver's message less what DATABASE_URL holds: a log is no place for it."""
-    for key in ("PASSWORD", "HOST", "USER", "NAME"):
-        value = str(database.get(key) or "")
-        if len(value) > 3:
-            text = text.replace(value, f"<{key.lower()}>")
+def without_address(text: str, databases: Mapping[str, Mapping[str, Any]]) -> str:
+    """A driver's message less what DATABASE_URL holds: a log is no place for it."""
+    for database in databases.values():
+        for key in ("PASSWORD", "HOST", "USER", "NAME"):
+            value = str(database.get(key) or "")
+            if len(value) > 3:
+                text = text.replace(value, f"<{key.lower()}>")
     return text
 
 

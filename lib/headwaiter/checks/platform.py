@@ -149,6 +149,9 @@ def build_warnings(site: Site) -> Iterator[Seen | str]:
     yield from (str(warning) for warning in site.project.get("warnings") or [])
 
 
+_SERVERS = "gunicorn|uwsgi|uvicorn|daphne|hypercorn|granian|waitress-serve|mod_wsgi-express"
+
+
 @rule(
     "W509",
     "The Procfile starts another server",
@@ -156,17 +159,10 @@ def build_warnings(site: Site) -> Iterator[Seen | str]:
     mend="delete the web line from the Procfile, or:  web: headwaiter <package>.wsgi:application",
 )
 def other_server(site: Site) -> Iterator[Seen | str]:
-    web = (site.procfile or {}).get("web")
-    if web and "headwaiter" not in web and "runserver" not in web:
-        yield f"web: {_program(web)} ..."
-
-
-def _program(command: str) -> str:
-    """The program that a command starts, with nothing that may be a secret."""
-    for word in command.split():
-        if "=" not in word and word not in ("exec", "env", "cd", "&&", "uv", "poetry", "pipenv", "run"):
-            return word[:60]
-    return "something else"
+    web = (site.procfile or {}).get("web", "")
+    other = re.search(rf"(?<![\w.-])({_SERVERS})(?![\w.-])", web)  # a script may well start headwaiter
+    if other and "headwaiter" not in web:
+        yield f"web: ... {other[1]} ..."
 
 
 @rule(
@@ -296,10 +292,9 @@ def silenced_badly(site: Site) -> Iterator[Seen | str]:
 
 @rule(
     "W599",
-    "Django's own checks stopped with an error",
-    why="What they would have found is missing here.",
+    "A check of Django's stopped with an error",
+    why="What it would have found is missing here.",
     mend="python manage.py check --deploy  shows the whole error",
 )
 def django_checks_stopped(site: Site) -> Iterator[Seen | str]:
-    if site.django_checks_error:
-        yield site.django_checks_error
+    yield from site.django_checks_errors

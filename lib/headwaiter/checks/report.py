@@ -16,6 +16,7 @@ from headwaiter.project import Project
 from headwaiter.settings import Settings
 
 from . import django_checks, facts, registry
+from .migrations import without_address
 from .registry import LEVELS, Finding, Skipped
 from .secrets import secrets_of
 from .silence import reasons, silence
@@ -67,7 +68,7 @@ class Result:
         about = self.about
         versions = f"Django {about['django']}, Waitress {about['waitress'] or 'none'}, Python {about['python']}"
         yield f"headwaiter check: {about['settings'] or 'no settings module'} ({versions})"
-        yield from _not_on_dyno(self) if not about["on_dyno"] else ()
+        yield from _not_on_dyno(self, style) if not about["on_dyno"] else ()
         for finding in self.findings:
             yield ""
             yield from _finding(finding, style)
@@ -80,9 +81,9 @@ class Result:
         yield _sum(self.findings, len(self.silenced), self.failed(fail_level), fail_level)
 
 
-def _not_on_dyno(result: Result) -> Iterator[str]:
+def _not_on_dyno(result: Result, style: Style) -> Iterator[str]:
     left_out = sum(skipped.reason == registry.NEEDS_DYNO for skipped in result.skipped)
-    yield (
+    yield style.folded(
         f"Not on a dyno: the settings are judged as they are here. {left_out} of {len(registry.RULES)} checks need the "
         "app's config vars or database and are left out: `heroku run headwaiter check` makes them all."
     )
@@ -106,16 +107,15 @@ class Style:
     def paint(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour else text
 
-    def labelled(self, label: str, text: str) -> str:
-        lead = f"  {label:<5}"
+    def folded(self, text: str, lead: str = "") -> str:
+        """The text after its lead, on lines no longer than the terminal's."""
         if self.width is None:
             return lead + text
-        hanging = " " * len(lead)
         return textwrap.fill(
             text,
             self.width,
             initial_indent=lead,
-            subsequent_indent=hanging,
+            subsequent_indent=" " * len(lead),
             break_long_words=False,
             break_on_hyphens=False,
         )
@@ -127,7 +127,7 @@ def _finding(finding: Finding, style: Style) -> Iterator[str]:
     yield f"{level} {finding.id}{also}: {style.paint(finding.title, '1')}"
     for label, text in (("seen", finding.seen), ("why", finding.why), ("mend", finding.mend)):
         if text:
-            yield style.labelled(label, text)
+            yield style.folded(text, lead=f"  {label:<5}")
 
 
 def _sum(findings: Iterable[Finding], silenced: int, failed: bool, fail_level: str) -> str:
@@ -145,8 +145,9 @@ def examine(found: Project, settings: Settings, application: Any, environ: Mappi
     """Examine the site that is loaded: Django's own checks, then ours. `environ` is from before it was loaded."""
     import django
 
-    theirs, error = django_checks.run()
-    site = replace(facts.gather(found, settings, application, environ), django_checks_error=error)
+    theirs, errors = django_checks.run()
+    site = facts.gather(found, settings, application, environ)
+    site = replace(site, django_checks_errors=tuple(without_address(error, site.databases) for error in errors))
     ours, skipped = registry.examine(site)
     said = {finding.id for finding in theirs}
     ours = [replace(finding, also=tuple(also for also in finding.also if also in said)) for finding in ours]

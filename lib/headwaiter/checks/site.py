@@ -47,7 +47,7 @@ class Site:
     locmem_users: tuple[str, ...] = ()  # what counts in the default cache
     console_logging: bool = True  # an error in a view reaches stdout or stderr under headwaiter
     file_loggers: tuple[str, ...] = ()
-    django_checks_error: str | None = None
+    django_checks_errors: tuple[str, ...] = ()
 
     def get(self, name: str, default: Any = None) -> Any:
         """A setting, or `default` where this Django doesn't know it."""

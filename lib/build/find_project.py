@@ -32,7 +32,7 @@ from python_source import SETTINGS, Source
 from repository import ProjectError, Repository, is_below, join, parent
 from settings_choice import choose_settings
 from site_rules import PLACEHOLDER, is_published_package, is_site_file, why_not_a_site
-from wsgi_choice import MAX_OTHERS, Application, ApplicationFinder, chosen_by_user, no_application, shown
+from wsgi_choice import MAX_EXAMINED, MAX_OTHERS, Application, ApplicationFinder, chosen_by_user, no_application, shown
 
 EX_USAGE = 64
 EX_DATAERR = 65
@@ -54,7 +54,7 @@ def find_project(root: str, env_dir: str | None) -> dict[str, object]:
     repository = Repository(root)
     config = read_config_vars(env_dir, repository)
     projects = find_projects(repository, config.get("HEADWAITER_DIR"))
-    notes = ["The repository has very many files: not all of them were looked at."] if repository.truncated else []
+    notes: list[str] = []
     refusal: ProjectError | None = None
     for project in projects:
         others = [other for other in projects if other.directory != project.directory]
@@ -74,10 +74,11 @@ def find_projects(repository: Repository, pointed: Statement | None) -> list[Pro
         has_manage = repository.has(manage_py)
         return [Project(directory, manage_py if has_manage else None, f"{pointed.origin} says {shown(directory)}")]
     served = web_directory(repository)
+    manage_files = [path for path in repository.python_files if path.rpartition("/")[2] == "manage.py"]
     found = [
         Project(parent(path), path, f"{path} is Django's")
-        for path in repository.python_files
-        if path.rpartition("/")[2] == "manage.py" and is_site(repository, path)
+        for path in manage_files[:MAX_EXAMINED]
+        if is_site(repository, path)
     ]
     found.sort(key=lambda project: (project.directory != served, project.manage_py and project.manage_py.count("/")))
     return found[:MAX_PROJECTS] or without_manage(repository)
@@ -91,10 +92,10 @@ def is_site(repository: Repository, path: str) -> bool:
 
 def without_manage(repository: Repository) -> list[Project]:
     """Projects whose manage.py says nothing of Django, or that have none: found by a WSGI module and its settings."""
-    if not any(search_site(repository, word) for word in (b"INSTALLED_APPS", b"ROOT_URLCONF", b"settings.configure")):
+    if not any(search_site(repository, word) for word in ("INSTALLED_APPS", "ROOT_URLCONF", "settings.configure")):
         return []
     found: dict[str, Project] = {}
-    for path in [*search_site(repository, b"get_wsgi_application"), *search_site(repository, b"WSGIHandler")]:
+    for path in [*search_site(repository, "get_wsgi_application"), *search_site(repository, "WSGIHandler")]:
         source = repository.source(path)
         if source.is_django_wsgi and ("wsgi" in path or "/" not in path):
             directory = import_root(repository, path, source.settings)
@@ -104,9 +105,9 @@ def without_manage(repository: Repository) -> list[Project]:
     return list(found.values())[:MAX_PROJECTS]
 
 
-def search_site(repository: Repository, word: bytes) -> list[str]:
+def search_site(repository: Repository, word: str) -> list[str]:
     """The files that hold the word and may be a site's: neither a test's or example's nor a template."""
-    found = repository.search(word, ".", frozenset())
+    found = repository.search(word)
     return [
         path for path in found if is_site_file(repository, path) and not PLACEHOLDER.search(repository.read(path) or "")
     ]
@@ -173,6 +174,7 @@ def describe(
         *settings.warnings,
         *warn_of_configuration(repository, project, chosen, manage),
         *warn_of_package(repository, project, config),
+        *warn_of_limits(repository),
     ]
     return {
         "directory": directory,
@@ -252,6 +254,16 @@ def warn_of_package(repository: Repository, project: Project, config: dict[str, 
     return [
         f"The repository calls itself a package for Django: check that the site is in {shown(project.directory)}. "
         f"To name another directory: heroku config:set HEADWAITER_DIR=..."
+    ]
+
+
+def warn_of_limits(repository: Repository) -> list[str]:
+    """What wasn't looked at can't be told about."""
+    if not repository.truncated:
+        return []
+    return [
+        "The repository has very many files: not all of them were looked at. If the site isn't the right one: "
+        "heroku config:set HEADWAITER_DIR=..."
     ]
 
 

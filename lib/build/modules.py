@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -45,19 +46,26 @@ class Modules:
                     return Module(name, join(base, ending), base)
         elsewhere = [
             Module(name, path, path[: -len(ending) - 1])
-            for path in self.files()
+            for path in self.files
             for ending in endings
             if path.endswith(f"/{ending}") and not self.is_package(path[: -len(ending) - 1])
         ]
         return elsewhere[0] if len(elsewhere) == 1 else None
 
-    def files(self) -> Iterator[str]:
+    @functools.cached_property
+    def files(self) -> list[str]:
         """The Python files of this project, shallowest first, without those of tests, examples and nested projects."""
-        for path in self.repository.python_files:
-            if is_below(path, self.directory) and not any(is_below(path, other) for other in self.nested):
-                inside = path if self.directory == "." else path[len(self.directory) + 1 :]
-                if is_site_file(self.repository, inside):
-                    yield path
+        return [
+            path
+            for path in self.repository.python_files
+            if is_below(path, self.directory)
+            and not any(is_below(path, other) for other in self.nested)
+            and is_site_file(self.repository, self.inside(path))
+        ]
+
+    def inside(self, path: str) -> str:
+        """A path below the directory as seen from there."""
+        return path if self.directory == "." else path[len(self.directory) + 1 :]
 
     def is_package(self, directory: str) -> bool:
         """Whether a directory is a package: then it isn't meant to be on Python's path."""
@@ -65,8 +73,7 @@ class Modules:
 
     def named(self, path: str) -> Module | None:
         """The module that a file below the directory is; None when its name isn't one that can be imported."""
-        inside = path if self.directory == "." else path[len(self.directory) + 1 :]
-        name = inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        name = self.inside(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         return Module(name, path, self.directory) if MODULE_NAME.fullmatch(name) else None
 
     def imported(self, importer: Module, name: str) -> Module | None:
@@ -125,7 +132,7 @@ class Modules:
     def siblings(self, module: Module) -> Iterator[Module]:
         """The modules beside this one, in the same package."""
         prefix, _, _ = module.name.rpartition(".")
-        for path in self.files():
+        for path in self.files:
             if parent(path) == parent(module.path) and path != module.path:
                 name = path.rpartition("/")[2].removesuffix(".py")
                 yield Module(f"{prefix}.{name}" if prefix else name, path, module.base)

@@ -23,6 +23,15 @@ MAX_DEPTH = 8
 MAX_ENTRIES = 200_000
 MAX_SEARCHED_BYTES = 64 * 1024 * 1024
 
+MARKS = (
+    "WSGI_APPLICATION",
+    "ASGI_APPLICATION",
+    "get_wsgi_application",
+    "WSGIHandler",
+    "INSTALLED_APPS",
+    "ROOT_URLCONF",
+    "settings.configure",
+)
 SKIPPED = frozenset({"node_modules", "bower_components", "site-packages", "dist-packages", "__pycache__"})
 # The codecs that people write Python files in. Others may be no text at all, or take for ever on purpose (punycode).
 TEXT_CODEC = re.compile(r"(utf|iso|latin|cp|windows|ascii|us-ascii|koi8|mac|euc|shift|gb|big5)", re.IGNORECASE)
@@ -38,6 +47,8 @@ class Repository:
     def __init__(self, root: str) -> None:
         self.root = os.path.realpath(root)
         self.truncated = False
+        self._plain: set[str] = set()
+        """Those that no symbolic link leads to."""
         self.python_files = sorted(self._walk(), key=lambda path: (path.count("/"), path))
         self._known = frozenset(self.python_files)
 
@@ -58,7 +69,12 @@ class Repository:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         below.append(path)
-                    elif entry.name.endswith(".py") and self.is_file(path):
+                    elif not entry.name.endswith(".py"):
+                        continue
+                    elif entry.is_file(follow_symlinks=False):
+                        self._plain.add(path)
+                        yield path
+                    elif entry.is_symlink() and self.is_file(path):
                         yield path
             level = below
 
@@ -71,7 +87,7 @@ class Repository:
             return []
 
     def _absolute(self, path: str) -> str:
-        return str(Path(self.root, path))
+        return f"{self.root}/{path}"
 
     def is_file(self, path: str) -> bool:
         """Whether it's a regular file of the repository; a symbolic link may lead to one."""
@@ -93,7 +109,6 @@ class Repository:
         except (OSError, ValueError):
             return False
 
-    @functools.lru_cache(maxsize=4096)  # noqa: B019 - one repository per run
     def read(self, path: str) -> str | None:
         """A file's text; None when it isn't a regular file, is unreadable or is larger than MAX_FILE_BYTES."""
         data = self.read_bytes(path)
@@ -101,7 +116,7 @@ class Repository:
 
     def read_bytes(self, path: str) -> bytes | None:
         """The same, undecoded. Opens no pipe or device."""
-        if not self.is_file(path):
+        if path not in self._plain and not self.is_file(path):
             return None
         try:
             descriptor = os.open(self._absolute(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -116,20 +131,26 @@ class Repository:
         """What a Python file says; an unreadable one says nothing."""
         return read_source(self.read(path) or "")
 
-    def search(self, word: bytes, below: str, skip: frozenset[str]) -> list[str]:
-        """The Python files below a directory that hold the word, but for those below the directories to skip."""
-        found = []
+    def search(self, word: str, below: str = ".", skip: frozenset[str] = frozenset()) -> list[str]:
+        """The Python files below a directory that hold one of MARKS, but for those below the directories to skip."""
+        found = self._marked[word]
+        return [path for path in found if is_below(path, below) and not any(is_below(path, other) for other in skip)]
+
+    @functools.cached_property
+    def _marked(self) -> dict[str, list[str]]:
+        """For each of MARKS, the files that hold it. Each file is read once."""
+        pattern = re.compile("|".join(map(re.escape, MARKS)).encode())
+        marked: dict[str, list[str]] = {mark: [] for mark in MARKS}
         searched = 0
         for path in self.python_files:
-            if not is_below(path, below) or any(is_below(path, other) for other in skip):
-                continue
             data = self.read_bytes(path) or b""
             searched += len(data)
             if searched > MAX_SEARCHED_BYTES:
+                self.truncated = True
                 break
-            if word in data:
-                found.append(path)
-        return found
+            for mark in set(pattern.findall(data)):
+                marked[mark.decode()].append(path)
+        return marked
 
 
 def is_below(path: str, directory: str) -> bool:

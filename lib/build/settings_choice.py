@@ -130,7 +130,7 @@ def _by_place(modules: Modules, choice: Choice, application: Application) -> Non
     """Nobody names the settings: "settings" beside wsgi.py or above, or "production" in it, else the only one."""
     package = application.module.name.split(".")[:-1]
     usual = [".".join([*package[:length], "settings"]) for length in range(len(package), -1, -1)]
-    paths = [path for path in modules.files() if re.search(r"(^|/)settings(\.py|/__init__\.py)$", path)]
+    paths = [path for path in modules.files if re.search(r"(^|/)settings(\.py|/__init__\.py)$", path)]
     only = [module.name for path in paths if (module := modules.named(path))] if len(paths) == 1 else []
     for name in [*usual, *(f"{name}.{word}" for name in usual for word in PRODUCTION), *only]:
         module = modules.find(name)

@@ -1,7 +1,8 @@
-"""Which manage.py is a site's, and which belongs to the tests or examples of a library. bin/detect has the same rules."""
+"""Which manage.py is a site's, and which a library's, for tests or examples. bin/detect has the same rules."""
 
 from __future__ import annotations
 
+import functools
 import re
 
 from python_source import Source
@@ -17,6 +18,7 @@ EXAMPLE = re.compile(r"(^|[./])(tests?|examples?|demos?|samples?|sandbox)[_-]?(p
 PLACEHOLDER = re.compile(r"\{\{ ?[A-Za-z_.]+ ?\}\}|\{%")
 
 
+@functools.lru_cache(maxsize=1)
 def is_published_package(repository: Repository) -> bool:
     """Whether the repository says of itself that it's a package for Django projects. Some real sites do, too."""
     return any("Framework :: Django" in (repository.read(name) or "") for name in PACKAGE_FILES)

@@ -14,6 +14,8 @@ from repository import ProjectError, parent
 
 # As many as anybody reads.
 MAX_OTHERS = 8
+# Far more than any site has; each may cost a tenth of a second.
+MAX_EXAMINED = 100
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,9 @@ class ApplicationFinder:
     def _from_anywhere(self) -> Iterator[Application]:
         """WSGI_APPLICATION in any file; first those that share the first package with the default settings."""
         package = self.settings[0].partition(".")[0] if self.settings else ""
-        below = self.repository.search(b"WSGI_APPLICATION", self.modules.directory, self.modules.nested)
-        files = set(below) & set(self.modules.files())
-        found = [application for path in below if path in files for application in self._literals(path)]
+        below = self.repository.search("WSGI_APPLICATION", self.modules.directory, self.modules.nested)
+        files = set(below) & set(self.modules.files)
+        found = [application for path in below[:MAX_EXAMINED] if path in files for application in self._literals(path)]
         yield from sorted(found, key=lambda application: application.module.name.partition(".")[0] != package)
 
     def _literals(self, path: str) -> Iterator[Application]:
@@ -96,21 +98,21 @@ class ApplicationFinder:
     def _beside_settings(self) -> Iterator[Application]:
         """wsgi.py in the package of the settings, or in one above it."""
         for name in self.settings:
+            settings = self.modules.find(name)
+            base = settings.base if settings else self.modules.directory
             package = name.split(".")[:-1]
             for length in range(len(package), -1, -1):
                 module = self.modules.find(".".join([*package[:length], "wsgi"]))
-                if module:
+                if module and module.base == base:
                     yield from self._of_module(module, f"{module.path} is nearest to the settings {name}")
 
     def _by_file_name(self) -> Iterator[Application]:
         """wsgi.py anywhere, then files with "wsgi" in their path, then any that makes Django's application."""
-        patterns = (r"(^|/)wsgi(\.py|/__init__\.py)$", r"wsgi", r"")
-        for pattern in patterns:
-            files = [path for path in self.modules.files() if re.search(pattern, path)]
-            if not pattern:
-                marked = self.repository.search(b"get_wsgi_application", self.modules.directory, self.modules.nested)
-                files = [path for path in marked if path in set(files)]
-            for path in files:
+        known = self.modules.files
+        marked = set(self.repository.search("get_wsgi_application", self.modules.directory, self.modules.nested))
+        named = [path for path in known if re.search(r"(^|/)wsgi(\.py|/__init__\.py)$", path)]
+        for files in (named, [path for path in known if "wsgi" in path], [path for path in known if path in marked]):
+            for path in files[:MAX_EXAMINED]:
                 module = self.modules.named(path)
                 source = self.repository.source(path)
                 if module and (source.is_django_wsgi or "application" in source.imported_from or source.star_imports):
@@ -156,11 +158,11 @@ def chosen_by_user(modules: Modules, statement: Statement) -> Application:
 
 def no_application(modules: Modules, settings: list[str]) -> ProjectError:
     """The refusal of a project without WSGI application: because it's ASGI only, or has none at all."""
-    files = [path for path in modules.files() if "asgi" in path or modules.directory == parent(path)]
+    files = [path for path in modules.files if "asgi" in path or modules.directory == parent(path)]
     found = [path for path in files if modules.repository.source(path).is_asgi]
     names = [
         f"ASGI_APPLICATION in {path}"
-        for path in modules.repository.search(b"ASGI_APPLICATION", modules.directory, modules.nested)
+        for path in modules.repository.search("ASGI_APPLICATION", modules.directory, modules.nested)
         if modules.repository.source(path).asgi_applications
     ]
     example = settings[0] if settings else "mysite.settings"

@@ -1,0 +1,140 @@
+"""lib/build/find_project.py on every layout of test/support/layouts.py, and its messages."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import find_project
+import layouts
+import pytest
+
+SCRIPT = find_project.__file__
+
+
+def write_config(directory: Path, config: dict[str, str]) -> str:
+    directory.mkdir()
+    for name, value in config.items():
+        (directory / name).write_bytes(value.encode("utf-8", errors="surrogateescape"))
+    return str(directory)
+
+
+@pytest.mark.parametrize("layout", layouts.LAYOUTS, ids=lambda layout: layout.name)
+def test_layout_is_understood(layout: layouts.Layout, tmp_path: Path) -> None:
+    """Directory, application and settings are right; other options and what is unsure are told, and nothing else."""
+    root = layouts.write(tmp_path / "repo", layout.tree)
+    found = find_project.find_project(str(root), write_config(tmp_path / "env", dict(layout.config)))
+
+    assert (found["directory"], found["wsgi_application"], found["settings_module"]) == layout.answer
+    assert found["candidates"] == layout.candidates
+    warnings = found["warnings"]
+    assert isinstance(warnings, list)
+    if layout.warning is None:
+        assert warnings == []
+    else:
+        assert len(warnings) == 1, warnings
+        assert layout.warning in warnings[0]
+    assert found["manage_py"] is None or (root / str(found["manage_py"])).is_file()
+    assert str(found["reason"]).endswith(".")
+
+
+@pytest.mark.parametrize("name", layouts.REFUSED)
+def test_refusal_says_what_to_mend(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 65, a message on stderr that names the value and what to do, nothing on stdout."""
+    tree, config, part = layouts.REFUSED[name]
+    root = layouts.write(tmp_path / "repo", tree)
+
+    status = find_project.main([str(root), "--env-dir", write_config(tmp_path / "env", dict(config))])
+
+    out, err = capsys.readouterr()
+    assert (status, out) == (65, "")
+    assert err.startswith("Error: ")
+    assert part in err
+    assert "heroku " in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", [name for name in layouts.NOT_SITES if not name.startswith("points_at")])
+def test_what_is_not_a_site_is_refused(name: str, tmp_path: Path) -> None:
+    """Where bin/detect fails, find_project does, should anybody run it."""
+    tree, _ = layouts.NOT_SITES[name]
+    with pytest.raises(find_project.ProjectError):
+        find_project.find_project(str(layouts.write(tmp_path / "repo", tree)), None)
+
+
+def test_command_prints_json_alone(tmp_path: Path) -> None:
+    """The command works with -I from any directory, and adds no byte code or other file to the tree."""
+    root = layouts.write(tmp_path / "my site", layouts.site("backend/"))
+    before = sorted(root.rglob("*"))
+
+    ran = subprocess.run(
+        [sys.executable, "-I", "-B", SCRIPT, str(root)], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+
+    assert ran.stderr == ""
+    assert json.loads(ran.stdout) == {
+        "directory": "backend",
+        "manage_py": "backend/manage.py",
+        "wsgi_application": "shop.wsgi:application",
+        "settings_module": "shop.settings",
+        "candidates": [],
+        "warnings": [],
+        "reason": "backend/manage.py is Django's; WSGI_APPLICATION in backend/shop/settings.py names it; "
+        "the settings: backend/shop/wsgi.py names them.",
+    }
+    assert sorted(root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("argv", [[], ["gone-directory"], [".", "--nope"]])
+def test_wrong_arguments_are_the_callers_mistake(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 64, which bin/compile takes for a mistake of the buildpack."""
+    assert find_project.main(argv) == 64
+    assert capsys.readouterr().out == ""
+
+
+def test_other_config_vars_stay_closed(tmp_path: Path) -> None:
+    """Only our three are opened: a pipe among the others would block whoever reads it."""
+    root = layouts.write(tmp_path / "repo", layouts.site())
+    env_dir = Path(write_config(tmp_path / "env", {"SECRET_KEY": "this-must-not-show", "HEADWAITER_APP": ""}))
+    os.mkfifo(env_dir / "DATABASE_URL")
+    os.mkfifo(env_dir / "HEADWAITER_DIR")
+
+    found = find_project.find_project(str(root), str(env_dir))
+
+    assert "this-must-not-show" not in json.dumps(found)
+    assert found["wsgi_application"] == "shop.wsgi:application"
+
+
+def test_pipes_devices_and_loops_are_left_alone(tmp_path: Path) -> None:
+    """Nothing that isn't a regular file of the repository is opened, whatever its name."""
+    root = layouts.write(tmp_path / "repo", layouts.site("backend/"))
+    for name in ("manage.py", "wsgi.py", "app.json", "Procfile", "Dockerfile", "settings.py"):
+        os.mkfifo(root / name)
+    (root / "loop").symlink_to(".")
+    (root / "self.py").symlink_to("self.py")
+    (root / "zero.py").symlink_to("/dev/zero")
+    (root / "passwd.py").symlink_to("/etc/passwd")
+
+    assert find_project.find_project(str(root), None)["directory"] == "backend"
+
+
+def test_link_inside_the_repository_counts(tmp_path: Path) -> None:
+    """manage.py may be a symbolic link to a file of another name, not to one outside."""
+    root = layouts.write(tmp_path / "repo", {**layouts.site(), "bin/django": layouts.manage()})
+    (root / "manage.py").unlink()
+    (root / "manage.py").symlink_to("bin/django")
+
+    assert find_project.find_project(str(root), None)["manage_py"] == "manage.py"
+
+
+def test_directory_that_leads_outside_is_refused(tmp_path: Path) -> None:
+    """A symbolic link can't smuggle HEADWAITER_DIR out of the repository."""
+    layouts.write(tmp_path / "outside", layouts.site())
+    root = layouts.write(tmp_path / "repo", layouts.site())
+    (root / "out").symlink_to("../outside")
+
+    with pytest.raises(find_project.ProjectError, match="no such directory in the repository"):
+        find_project.find_project(str(root), write_config(tmp_path / "env", {"HEADWAITER_DIR": "out"}))

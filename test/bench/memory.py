@@ -29,7 +29,7 @@ def at_rest(name: str) -> dict[str, Any]:
             time.sleep(0.5)
             after = server.pss_kib()
         kept = clients.alive
-    per_connection = round((after - before) / kept, 1) if kept == IDLE else None
+    per_connection = round((after - before) / kept, 1) if kept > 0.9 * IDLE else None
     return {"pss_mb": round(before / 1024, 1), "idle_kept": kept, "kib_per_idle_connection": per_connection}
 
 
@@ -73,6 +73,6 @@ def run(quick: bool) -> dict[str, Any]:
             two[name] = two_processes(name)
             common.log(f"  {name:30} 2 processes {two[name]}")
     for name in ATTACKED[:2] if quick else ATTACKED:
-        attack[name] = attacked(name, 200 if quick else 1000, 10 if quick else 40)
+        attack[name] = attacked(name, 200 if quick else 1000, 10 if quick else 30)
         common.log(f"  {name:30} attacked {attack[name]}")
     return {"at_rest": rest, "two_processes": two, "slow_clients": attack}

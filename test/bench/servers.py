@@ -117,6 +117,10 @@ if NGINX is None:
     del KINDS["nginx + gunicorn gthread"]
 
 
+# Settings of one server that only throughput and thousands of connections tell apart.
+VARIANTS = ("headwaiter, access log", "waitress-serve, limit raised", "gunicorn gthread", "granian, default threads")
+
+
 def spawn(name: str, application: str, *, processes: int = 1, threads: int = 5, cpus: set[int] | None = None,
           env: Mapping[str, str] | None = None) -> common.Server:  # fmt: skip
     """Start a server of KINDS on a free port and return at once; the command goes to the results."""

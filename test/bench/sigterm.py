@@ -20,11 +20,7 @@ PATIENCE = 40.0  # seconds; Heroku kills after 30
 MB = 1024 * 1024
 UPLOAD = MB
 BURST = 20  # connections
-NAMES = [
-    name
-    for name in servers.KINDS
-    if name not in ("headwaiter, access log", "waitress-serve, limit raised", "gunicorn gthread")
-]
+NAMES = [name for name in servers.KINDS if name not in servers.VARIANTS]
 
 
 class Client(threading.Thread):

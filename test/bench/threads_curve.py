@@ -38,7 +38,7 @@ def _throughput(url: str, path: str, seconds: float) -> dict[int, float]:
     found = {}
     for threads in THREADS:
         with _run_server(threads, url) as server:
-            load.closed(server.port, path, 0.5, connections=32)
+            load.closed(server.port, path, 1, connections=32)
             found[threads] = load.closed(server.port, path, seconds, connections=32)["rps"]
     return found
 
@@ -47,7 +47,7 @@ def _p95(url: str, path: str, seconds: float, rate: float) -> dict[int, float]:
     found = {}
     for threads in THREADS:
         with _run_server(threads, url) as server:
-            load.closed(server.port, path, 0.5, connections=threads)
+            load.closed(server.port, path, 1, connections=threads)
             found[threads] = load.poisson(server.port, path, seconds, rate=rate, seed=7, keep_alive=8)["p95"]
     return found
 

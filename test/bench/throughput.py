@@ -18,7 +18,6 @@ TRIVIAL, DJANGO = "trivial:application", "bench_site.wsgi:application"
 CASES = {  # name: application, path, keep-alive, processes
     "trivial, keep-alive": (TRIVIAL, "/", True, 1),
     "trivial, new connections": (TRIVIAL, "/", False, 1),
-    "trivial, keep-alive, 2 processes": (TRIVIAL, "/", True, 2),
     "page, keep-alive": (DJANGO, "/", True, 1),
     "page, new connections": (DJANGO, "/", False, 1),
     "page, keep-alive, 2 processes": (DJANGO, "/", True, 2),
@@ -28,13 +27,12 @@ CASES = {  # name: application, path, keep-alive, processes
 REFERENCE = "gunicorn gthread"
 
 
-def _names(processes: int) -> list[str]:
-    skipped = {"waitress-serve, limit raised"}
-    return [
-        name
-        for name, kind in servers.KINDS.items()
-        if name not in skipped and (processes == 1 or kind.several_processes)
-    ]
+def _names(case: str) -> list[str]:
+    """All servers; their variants only where a Django page tells what they cost."""
+    processes = CASES[case][3]
+    skipped = {"waitress-serve, limit raised"} if case == "page, keep-alive" else {*servers.VARIANTS} - {REFERENCE}
+    kinds = servers.KINDS.items()
+    return [name for name, kind in kinds if name not in skipped and (processes == 1 or kind.several_processes)]
 
 
 def measure(case: str, url: str, seconds: float, repetitions: int) -> dict[str, dict[str, Any]]:
@@ -47,14 +45,14 @@ def measure(case: str, url: str, seconds: float, repetitions: int) -> dict[str, 
             name: stack.enter_context(
                 servers.running(name, application, processes=processes, cpus=cpus, env=env, ready_path=path)
             )
-            for name in _names(processes)
+            for name in _names(case)
         }
 
         def once(name: str, duration: float) -> dict[str, Any]:
             return load.closed(up[name].port, path, duration, keep_alive=keep_alive, cpus=load_cpus)
 
         for name in up:
-            once(name, 1)
+            once(name, 0.5)
         rounds = [{name: once(name, seconds) for name in up} for _ in range(repetitions)]
     return {name: _summary(name, rounds) for name in rounds[0]}
 
@@ -76,7 +74,7 @@ def run(quick: bool) -> dict[str, Any]:
     cases = ["trivial, keep-alive", "page, keep-alive", "query, keep-alive"] if quick else list(CASES)
     with postgres.database() as url:
         for case in cases:
-            figures[case] = measure(case, url, 1 if quick else 2, 2 if quick else 5)
+            figures[case] = measure(case, url, 1 if quick else 1.5, 2 if quick else 5)
             for name, found in figures[case].items():
                 common.log(f"  {case:32} {name:28} {found['rps']:9} /s  x {found['ratio']:<6} p99 {found['p99']} ms")
     return {"reference": REFERENCE, "cases": figures}

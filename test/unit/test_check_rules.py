@@ -93,6 +93,7 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("W201", without("whitenoise"), {}),
     ("E202", {"STATIC_ROOT": None}, {}),
     ("E203", {}, {"static_manifest_missing": "staticfiles/staticfiles.json"}),
+    ("E203", {"STATIC_ROOT": "/nowhere"}, {"static_manifest_missing": "/nowhere/staticfiles.json"}),
     ("W204", {}, {"local_file_fields": ("blog.Post.photo",)}),
     ("W205", {"STATIC_ROOT": "/nowhere/staticfiles"}, {}),
     ("I206", {"MIDDLEWARE": [*MIDDLEWARE[::2], *MIDDLEWARE[1::2]]}, {}),
@@ -203,6 +204,15 @@ GOOD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("a cache in the database", cache("django.core.cache.backends.db.DatabaseCache", "cache_table"), {}),
     ("mail by a real server", {"ADMINS": ["a@example.com"], "EMAIL_HOST": "smtp.example.com"}, {}),
     ("mail by an API", {"ADMINS": ["a@example.com"], "EMAIL_BACKEND": "anymail.backends.mailgun.EmailBackend"}, {}),
+    (
+        "Django's defaults, set",
+        {
+            "EMAIL_HOST": "localhost",
+            "EMAIL_BACKEND": MAIL + "smtp.EmailBackend",
+            "CACHES": {"default": {"BACKEND": LOCMEM}},
+        },
+        {},
+    ),
     ("mailers", {"MAILERS": {"default": {"OPTIONS": {"host": "smtp.example.com"}}}}, {}),
     ("no mail", {"MAILERS": {}}, {}),
     ("ASGI and WSGI", {"ASGI_APPLICATION": "mysite.asgi.application"}, {}),

@@ -54,8 +54,10 @@ class Site:
         return getattr(self.settings, name, default)
 
     def overridden(self, name: str) -> bool:
-        """Whether the site's settings set it themselves."""
-        return bool(self.settings.is_overridden(name))
+        """Whether the site chose it: set, and not to Django's default (django-configurations sets them all to that)."""
+        from django.conf import global_settings
+
+        return bool(self.settings.is_overridden(name)) and self.get(name) != getattr(global_settings, name, object())
 
     @property
     def several(self) -> bool:

@@ -127,5 +127,5 @@ def static_root_not_there(site: Site) -> Iterator[Seen | str]:
     root = site.get("STATIC_ROOT")
     if not root or Path(root).is_dir() or not _uses_staticfiles(site) or site.get("WHITENOISE_USE_FINDERS"):
         return
-    if _kept_on_disk(site) and _static_server(site):
+    if _kept_on_disk(site) and _static_server(site) and not site.static_manifest_missing:  # E203 says so then
         yield f"STATIC_ROOT = {str(root)!r} is no directory"

@@ -11,39 +11,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import boot
 import postgres
 import psycopg
 import pytest
-
-SHOP = Path(__file__).parents[1] / "fixtures" / "shop"
-APPLICATION = "shop.wsgi:application"
-ON_1X = {"DYNO_RAM": "512"}
-
-
-def plan(env: dict[str, str], application: str = APPLICATION) -> dict[str, Any]:
-    """`headwaiter plan --json` in the shop."""
-    done = boot.run(SHOP, "plan", "--json", application, env={**ON_1X, **env})
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def alias(url: str, **more: Any) -> dict[str, Any]:
-    """An entry of DATABASES."""
-    parts = psycopg.conninfo.conninfo_to_dict(url)
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "HOST": parts["host"],
-        "PORT": parts["port"],
-        "NAME": parts["dbname"],
-        "USER": parts["user"],
-        "PASSWORD": parts.get("password", ""),
-        **more,
-    }
+from shop import APPLICATION, ON_1X, SHOP, alias, plan
 
 
 @contextmanager

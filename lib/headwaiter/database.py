@@ -124,13 +124,21 @@ def connect(alias: str, timeout_seconds: float) -> Any:
     return method(plain, plain.get_connection_params())
 
 
-def close_all() -> None:
-    """Close the calling thread's connections."""
+def _opened() -> list[Any]:
+    """Return the calling thread's connections, as far as it has used them; none before Django is set up."""
     if "django.db" not in sys.modules or not configured():
-        return
+        return []
+    import django
     from django.db import connections
 
-    for connection in connections.all(initialized_only=True):
+    # Before 4.1 there was only all(); it makes wrappers for the unused ones too, but connects none.
+    found = connections.all(initialized_only=True) if django.VERSION >= (4, 1) else connections.all()
+    return list(found)
+
+
+def close_all() -> None:
+    """Close the calling thread's connections."""
+    for connection in _opened():
         with suppress(Exception):  # a connection that can't be closed must not keep the others open
             connection.close()
 
@@ -138,11 +146,7 @@ def close_all() -> None:
 def prepare_fork() -> None:
     """Close what must not be shared with workers: this thread's connections, and pools with their threads."""
     close_all()
-    if "django.db" not in sys.modules or not configured():
-        return
-    from django.db import connections
-
-    for connection in connections.all(initialized_only=True):
+    for connection in _opened():
         with suppress(Exception):
             if getattr(connection, "_connection_pools", {}).get(connection.alias):
                 connection.close_pool()

@@ -107,12 +107,12 @@ def _account(alias: Alias) -> tuple[str, ...]:
 
 def _ask_all(aliases: list[Alias], timeout_seconds: float) -> dict[str, Answer | str]:
     deadline = time.monotonic() + timeout_seconds
-    children = {alias.name: _start(alias, timeout_seconds) for alias in aliases}
+    children = {alias.name: _start(alias, timeout_seconds, deadline) for alias in aliases}
     replies = {name: _read(child, deadline) for name, child in children.items()}
     return {name: _understand(reply, timeout_seconds) for name, reply in replies.items()}
 
 
-def _start(alias: Alias, timeout_seconds: float) -> tuple[int, int]:
+def _start(alias: Alias, timeout_seconds: float, deadline: float) -> tuple[int, int]:
     """Fork a child that asks; its process id, and the pipe that its answer comes through."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
@@ -120,12 +120,12 @@ def _start(alias: Alias, timeout_seconds: float) -> tuple[int, int]:
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
-        _be_the_child(alias, writing, timeout_seconds)
+        _be_the_child(alias, writing, timeout_seconds, deadline)
     os.close(writing)
     return child, reading
 
 
-def _be_the_child(alias: Alias, writing: int, timeout_seconds: float) -> NoReturn:
+def _be_the_child(alias: Alias, writing: int, timeout_seconds: float, deadline: float) -> NoReturn:
     """Ask, answer, end. Nothing of the site's own runs on the way out, and nothing is printed."""
     with suppress(BaseException):
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -133,7 +133,7 @@ def _be_the_child(alias: Alias, writing: int, timeout_seconds: float) -> NoRetur
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        os.write(writing, json.dumps(_ask(alias, timeout_seconds)).encode())
+        os.write(writing, json.dumps(_ask(alias, timeout_seconds, deadline)).encode())
     os._exit(0)
 
 
@@ -167,14 +167,13 @@ def _understand(reply: bytes, timeout_seconds: float) -> Answer | str:
     return Answer(**found, in_use=in_use)
 
 
-def _ask(alias: Alias, timeout_seconds: float) -> dict[str, Any] | str:
+def _ask(alias: Alias, timeout_seconds: float, deadline: float) -> dict[str, Any] | str:
     """The answer as JSON takes it, or the reason why there is none; while the server is full, ask again."""
-    deadline = time.monotonic() + timeout_seconds
     while True:
         try:
             return asdict(_answer(alias, timeout_seconds))
         except Exception as error:
-            if not is_refusal(error) or time.monotonic() + 0.25 > deadline:
+            if not is_refusal(error) or time.monotonic() + 0.6 > deadline:
                 return reason(error)
         time.sleep(0.2)
 

@@ -53,7 +53,8 @@ def port() -> Iterator[int]:
         first.chmod(0o644)
         process = subprocess.Popen(
             [SERVER, *common, f"--port={number}", "--bind-address=127.0.0.1", f"--socket={folder}/s",
-             "--skip-name-resolve", "--max-connections=30", f"--init-file={first}", f"--log-error={folder}/log", f"--pid-file={folder}/pid"],
+             "--skip-name-resolve", "--max-connections=30", f"--init-file={first}", f"--log-error={folder}/log",
+             f"--pid-file={folder}/pid"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:

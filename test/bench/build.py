@@ -23,8 +23,9 @@ def detect(repetitions: int) -> dict[str, Any]:
     import big_tree
 
     with tempfile.TemporaryDirectory(prefix="bench-tree-") as folder:
-        files = big_tree.make(Path(folder, "site"))
-        command = [str(common.ROOT / "bin" / "detect"), str(Path(folder, "site"))]
+        site = big_tree.make(Path(folder, "site"), files=6000)
+        files = sum(1 for path in site.rglob("*") if path.is_file())
+        command = [str(common.ROOT / "bin" / "detect"), str(site)]
         record.note_command("bin/detect", ["bin/detect", "BUILD_DIR"])
         taken = []
         for _ in range(repetitions):

@@ -72,11 +72,17 @@ def throughput(results: Results) -> str:
     part, tables = results["throughput"], []
     for case, figures in part["cases"].items():
         rows = (
-            [name, f"{row['ratio']:.2f}", f"{row['p50']:g} / {row['p95']:g} / {row['p99']:g}", row["errors"] or ""]
+            [
+                name,
+                f"{row['ratio']:.2f}",
+                f"{row['p50']:g} / {row['p95']:g} / {row['p99']:g}",
+                row["cpu_ms"],
+                row["errors"] or "",
+            ]
             for name, row in figures.items()
         )
         title = f"### {case} ({part['reference']}: {figures[part['reference']]['rps']:,.0f} requests/s)"
-        tables.append(f"{title}\n\n" + table(["server", "ratio", "p50 / p95 / p99", "errors"], rows))
+        tables.append(f"{title}\n\n" + table(["server", "ratio", "p50 / p95 / p99", "CPU, ms", "errors"], rows))
     return "\n\n".join(tables)
 
 

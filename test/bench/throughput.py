@@ -49,7 +49,10 @@ def measure(case: str, url: str, seconds: float, repetitions: int) -> dict[str, 
         }
 
         def once(name: str, duration: float) -> dict[str, Any]:
-            return load.closed(up[name].port, path, duration, keep_alive=keep_alive, cpus=load_cpus)
+            pids = up[name].pids()
+            used = common.cpu_seconds(pids)
+            found = load.closed(up[name].port, path, duration, keep_alive=keep_alive, cpus=load_cpus)
+            return {**found, "cpu_ms": 1000 * (common.cpu_seconds(pids) - used) / max(1, found["ok"])}
 
         for name in up:
             once(name, 0.5)
@@ -59,7 +62,8 @@ def measure(case: str, url: str, seconds: float, repetitions: int) -> dict[str, 
 
 def _summary(name: str, rounds: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
     figures: dict[str, Any] = {
-        key: round(common.median([one[name][key] for one in rounds]), 2) for key in ("rps", "p50", "p95", "p99")
+        key: round(common.median([one[name][key] for one in rounds]), digits)
+        for key, digits in {"rps": 1, "p50": 2, "p95": 2, "p99": 2, "cpu_ms": 3}.items()
     }
     for key, label in (("rps", "ratio"), ("p99", "p99_ratio")):
         ratios = [one[name][key] / one[REFERENCE][key] for one in rounds if one[REFERENCE][key]]
@@ -76,5 +80,6 @@ def run(quick: bool) -> dict[str, Any]:
         for case in cases:
             figures[case] = measure(case, url, 1 if quick else 1.5, 2 if quick else 5)
             for name, found in figures[case].items():
-                common.log(f"  {case:32} {name:28} {found['rps']:9} /s  x {found['ratio']:<6} p99 {found['p99']} ms")
+                shown = f"x {found['ratio']:<6} p99 {found['p99']:7} ms  cpu {found['cpu_ms']} ms"
+                common.log(f"  {case:32} {name:28} {found['rps']:9} /s  {shown}")
     return {"reference": REFERENCE, "cases": figures}

@@ -1,15 +1,15 @@
-"""The plan as people read it (a table), as programs do (one JSON object), and as the build log foretells it."""
+"""The plan as people read it, a table, and as programs do, one JSON object."""
 
 from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import dyno, plans
-from headwaiter.budget import Budget, Inputs, Limit, compute, count
+from headwaiter import plans
+from headwaiter.budget import Budget, compute, count
 
 if TYPE_CHECKING:
     from headwaiter.plan import Plan
@@ -191,54 +191,3 @@ def _scale_table(made: Budget, style: _Style) -> Iterator[str]:
         notes += ["over the limit"] if _over(each) else []
         row += f"  {', '.join(notes)}" if notes else ""
         yield style.warn(row) if _over(each) else style.bold(row) if each.dynos == made.dynos else row
-
-
-def forecast(
-    database_plan: str | None, web_dynos: int | None, dyno_size: str | None, environ: Mapping[str, str]
-) -> list[str]:
-    """What the boot will choose, as far as the build can know: from app.json's hints and the config vars. Never raises.
-
-    Standard library only, and nothing of Django: the build calls it with `python3 -I`.
-    """
-    text = environ.get("HEADWAITER_DB_PLAN", "").strip() or database_plan or ""
-    said: list[str] = []
-    limit = plans.UNKNOWN
-    source = "the smallest plan"
-    try:
-        if text:
-            plan = plans.find(text)
-            limit, source = plan.connections, f"the plan {plan.name}"
-    except plans.UnknownPlanError as error:
-        said.append(str(error))
-    chosen = _number(environ, "HEADWAITER_DB_CONNECTIONS")
-    if chosen:
-        limit, source = chosen, "HEADWAITER_DB_CONNECTIONS"
-    memory = dyno.memory_of_size(dyno_size) or 512
-    made = compute(
-        Inputs(
-            limits=(Limit("database", limit, source),),
-            dynos=_number(environ, "HEADWAITER_WEB_DYNOS") or web_dynos or 1,
-            reserve=_number(environ, "HEADWAITER_DB_RESERVE"),
-            processes=_number(environ, "WEB_CONCURRENCY"),
-            threads=_number(environ, "HEADWAITER_THREADS"),
-            memory_mb=memory,
-            cpus=_CPUS.get(memory, 8),
-            tasks=dyno.tasks_of_memory(memory),
-        )
-    )
-    return [*said, f"{made.sentence} ({source[:1].upper()}{source[1:]}.)", *made.warnings]
-
-
-_CPUS = {2560: 2, 30720: 4, 129024: 16}
-"""Memory in MB of a dyno -> its CPUs, where that isn't 8: https://devcenter.heroku.com/articles/dyno-types."""
-
-
-def _number(environ: Mapping[str, str], name: str) -> int | None:
-    """A config var's positive whole number; the boot complains about anything else."""
-    text = environ.get(name, "").strip()
-    return int(text) or None if text.isdecimal() and text.isascii() and len(text) < 7 else None
-
-
-def lines(texts: Sequence[str], width: int = 72) -> list[str]:
-    """Sentences wrapped for the build log."""
-    return [line for text in texts for line in textwrap.wrap(printable(text), width, break_on_hyphens=False)]

@@ -401,6 +401,12 @@ SETTINGS_MODULES = [
         warning="which is empty",
     ),
     Layout(
+        "name_as_seen_from_inside_a_package",
+        {**site(), "shop/wsgi.py": wsgi("local"), "shop/local.py": SETTINGS},
+        SHOP,
+        warning="'local', which isn't in the repository",
+    ),
+    Layout(
         "several_lines",
         {**site(), "shop/wsgi.py": wsgi().replace('E", "', 'E",\n        # "old.settings",\n    "')},
         SHOP,

@@ -129,6 +129,12 @@ def test_link_inside_the_repository_counts(tmp_path: Path) -> None:
 
     assert find_project.find_project(str(root), None)["manage_py"] == "manage.py"
 
+    outside = layouts.write(tmp_path / "outside", {"wsgi.py": layouts.wsgi()}) / "wsgi.py"
+    (root / "shop" / "wsgi.py").unlink()
+    (root / "shop" / "wsgi.py").symlink_to(outside)
+    with pytest.raises(find_project.ProjectError, match="has no WSGI application"):
+        find_project.find_project(str(root), None)
+
 
 def test_directory_that_leads_outside_is_refused(tmp_path: Path) -> None:
     """A symbolic link can't smuggle HEADWAITER_DIR out of the repository."""

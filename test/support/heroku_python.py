@@ -44,14 +44,19 @@ fi
 export DYNO_RAM=512 FORWARDED_ALLOW_IPS='*'
 """
 
+COLLECTSTATIC_ADVICE = """
+ !     Without static files of its own a site can do without it. On Heroku:
+ !       heroku config:set DISABLE_COLLECTSTATIC=1
+ !     and here: make run RUN_OPTIONS='--env DISABLE_COLLECTSTATIC=1'"""
+
 
 def say(text: str) -> None:
     """A line of the build log, at once."""
     print(text, flush=True)
 
 
-def run(command: list[str], environment: dict[str, str], directory: Path) -> None:
-    """Run a command with its output indented in the log; end the build where it fails."""
+def run(command: list[str], environment: dict[str, str], directory: Path, advice: str = "") -> None:
+    """Run a command with its output indented in the log; end the build where it fails, with advice."""
     process = subprocess.Popen(
         command,
         cwd=directory,
@@ -64,7 +69,7 @@ def run(command: list[str], environment: dict[str, str], directory: Path) -> Non
     for line in process.stdout:
         say("       " + line.decode(errors="replace").rstrip())
     if process.wait():
-        sys.exit(f" !     Error: {' '.join(command[:4])} failed with status {process.returncode}.")
+        sys.exit(f" !     Error: {' '.join(command[:4])} failed with status {process.returncode}.{advice}")
 
 
 def package_manager(build_dir: Path) -> tuple[str, Path]:
@@ -76,20 +81,25 @@ def package_manager(build_dir: Path) -> tuple[str, Path]:
 
 
 def find_python(build_dir: Path, given: str | None) -> str:
-    """The interpreter for the site: what .python-version or runtime.txt names where it's here, else this one."""
+    """The interpreter for the site: what its files name where that is here, else this one."""
     if given:
         return given
-    for name in (".python-version", "runtime.txt"):
+    for name, pattern in (
+        ("Pipfile.lock", r'"python_(?:full_)?version": "(3\.\d+)'),
+        (".python-version", r"^ *(?:python-)?(3\.\d+)"),
+        ("runtime.txt", r"^ *python-(3\.\d+)"),
+    ):
         file = build_dir / name
-        match = re.search(r"3\.\d+", file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else None
+        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+        match = re.search(pattern, text, flags=re.MULTILINE)
         if match:
-            found = shutil.which(f"python{match[0]}") or next(
-                iter(sorted(Path.home().glob(f".pyenv/versions/{match[0]}.*/bin/python"), reverse=True)), None
+            found = shutil.which(f"python{match[1]}") or next(
+                iter(sorted(Path.home().glob(f".pyenv/versions/{match[1]}.*/bin/python"), reverse=True)), None
             )
             if found:
                 return str(found)
-            say(f"       {name} asks for Python {match[0]}, which isn't here")
-    return sys.executable
+            say(f"       {name} asks for Python {match[1]}, which isn't here")
+    return sys._base_executable  # type: ignore[attr-defined,no-any-return] # no environment within an environment
 
 
 def make_environment(python: str, home: Path, with_pip: bool) -> None:
@@ -169,11 +179,14 @@ def collect_static(build_dir: Path, home: Path, environment: dict[str, str], env
         (len(path.parts), path) for depth in ("*", "*/*") for path in build_dir.glob(f"{depth}/manage.py")
     )
     variables = config_vars(env_dir)
-    if not manage_files or "DISABLE_COLLECTSTATIC" in {**variables, **environment}:
+    disabled = {**environment, **variables}.get("DISABLE_COLLECTSTATIC", "0") != "0"
+    django = next(home.glob("lib/python3*/site-packages/django/__init__.py"), None)
+    if disabled or not manage_files or not django:
         return
     manage_py = manage_files[0][1].relative_to(build_dir)
     say(f"-----> $ python {manage_py} collectstatic --noinput")
-    run(["python", str(manage_py), "collectstatic", "--noinput"], {**environment, **variables}, build_dir)
+    command = ["python", str(manage_py), "collectstatic", "--noinput"]
+    run(command, {**environment, **variables}, build_dir, COLLECTSTATIC_ADVICE)
 
 
 def write_scripts(build_dir: Path, home: Path, export: Path) -> None:

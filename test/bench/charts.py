@@ -10,6 +10,7 @@ import matplotlib as mpl
 
 mpl.use("svg")
 import matplotlib.pyplot as plt
+import matplotlib.ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -74,6 +75,7 @@ def connections(results: Results, path: Path) -> None:
             line = [(1, sum(none) / len(none)), *points] if none else points
             axes.plot(*zip(*line, strict=True), marker=mark, color=colour, label=name)
         axes.set(xscale="log", yscale="log", title=label, xlabel="connections (1: none)")
+        axes.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
         axes.set_xticks([1, 50, 1000, 5000], ["1", "50", "1,000", "5,000"])
         axes.grid(visible=True, axis="y", alpha=0.3)
     panels[0].set_ylabel("p95 of a healthy client, ms")
@@ -120,9 +122,11 @@ def stops(results: Results, path: Path) -> None:
     cells = []
     for name, found in observed.items():
         failed = restarts.get(name)
-        lost = (str(failed["failed"]), BAD if failed["failed"] else GOOD) if failed else ("-", "w")
+        lost = (
+            (f"{failed['failed']} in {failed['restarts']}", BAD if failed["failed"] else GOOD) if failed else ("-", "w")
+        )
         cells.append([*(cell(found[column]) for column in columns), lost])
-    names = ["running", "queued", "download", "upload", "just\nconnected", "failed in 50\nrestarts"]
+    names = ["running", "queued", "download", "upload", "just\nconnected", "failed in\nrestarts"]
     title = "What is still answered after SIGTERM"
     _save(_grid(list(observed), names, cells, title), path, title)
 

@@ -36,13 +36,13 @@ def _run(command: list[str], seconds: float, cpus: set[int]) -> dict[str, Any]:
 def closed(
     port: int,
     path: str,
-    seconds: float,
+    seconds: int,
     *,
     connections: int = 16,
     keep_alive: bool = True,
     cpus: set[int] | None = None,
 ) -> dict[str, Any]:
-    """Closed loop: every connection asks again as soon as it has its answer.
+    """Closed loop: every connection asks again as soon as it has its answer. wrk wants whole seconds.
 
     Returns `rps` (requests per second), `p50`, `p95`, `p99` (milliseconds), `ok`, `errors` (counts).
     """
@@ -54,7 +54,7 @@ def closed(
         WRK,
         "-t1",
         f"-c{connections}",
-        f"-d{seconds:g}s",
+        f"-d{seconds}s",
         "--timeout=10s",
         "-s",
         str(HERE / "wrk.lua"),

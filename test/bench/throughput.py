@@ -35,7 +35,7 @@ def _names(case: str) -> list[str]:
     return [name for name, kind in kinds if name not in skipped and (processes == 1 or kind.several_processes)]
 
 
-def measure(case: str, url: str, seconds: float, repetitions: int) -> dict[str, dict[str, Any]]:
+def measure(case: str, url: str, repetitions: int) -> dict[str, dict[str, Any]]:
     """All servers in one case: medians, every round's rps, errors, and ratios to REFERENCE in the same round."""
     application, path, keep_alive, processes = CASES[case]
     cpus, load_cpus = (common.SERVER_CPU, common.LOAD_CPU) if processes == 1 else (common.ALL_CPUS, common.ALL_CPUS)
@@ -48,15 +48,15 @@ def measure(case: str, url: str, seconds: float, repetitions: int) -> dict[str, 
             for name in _names(case)
         }
 
-        def once(name: str, duration: float) -> dict[str, Any]:
+        def once(name: str) -> dict[str, Any]:
             pids = up[name].pids()
             used = common.cpu_seconds(pids)
-            found = load.closed(up[name].port, path, duration, keep_alive=keep_alive, cpus=load_cpus)
+            found = load.closed(up[name].port, path, 1, keep_alive=keep_alive, cpus=load_cpus)
             return {**found, "cpu_ms": 1000 * (common.cpu_seconds(pids) - used) / max(1, found["ok"])}
 
         for name in up:
-            once(name, 0.5)
-        rounds = [{name: once(name, seconds) for name in up} for _ in range(repetitions)]
+            once(name)
+        rounds = [{name: once(name) for name in up} for _ in range(repetitions)]
     return {name: _summary(name, rounds) for name in rounds[0]}
 
 
@@ -78,7 +78,7 @@ def run(quick: bool) -> dict[str, Any]:
     cases = ["trivial, keep-alive", "page, keep-alive", "query, keep-alive"] if quick else list(CASES)
     with postgres.database() as url:
         for case in cases:
-            figures[case] = measure(case, url, 1 if quick else 1.5, 2 if quick else 5)
+            figures[case] = measure(case, url, 2 if quick else 7)
             for name, found in figures[case].items():
                 shown = f"x {found['ratio']:<6} p99 {found['p99']:7} ms  cpu {found['cpu_ms']} ms"
                 common.log(f"  {case:32} {name:28} {found['rps']:9} /s  {shown}")

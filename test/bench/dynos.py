@@ -61,28 +61,30 @@ def measure(name: str, clients: int, seconds: float) -> dict[str, Any]:
     env = common.environment({"DATABASE_URL": url, "DYNO_RAM": "512", **extra})
     record.note_command(name, command(0))
     support = real_postgres.formation
-    with support.Formation(command, env, real_postgres.SHOP, DYNOS) as formation:
-        with support.Connections(server, "bench") as connections:
-            with support.Load(formation, PATH, clients) as load:
-                time.sleep(seconds)
-                quiet = sum(load.statuses.values()), load.statuses[200]
-                formation.restart(formation.dynos[0])
-                psql_refused = _psql(url)
-                for dyno in formation.dynos[: DYNOS - 1]:
-                    formation.restart(dyno)
-                time.sleep(seconds)
-            figures = {
-                "answered": load.answered,
-                "failed": load.failed,
-                "failed_before_restarts": quiet[0] - quiet[1],
-                "rps": round(load.answered / load.elapsed, 1),
-                "p50_ms": round(1000 * common.percentile(load.seconds, 0.5)),
-                "p95_ms": round(1000 * common.percentile(load.seconds, 0.95)),
-                "refused": connections.refused,
-                "peak": connections.peak,
-                "psql_refused": psql_refused,
-                "samples": [[round(at, 2), number] for at, number in connections.samples][::5],
-            }
+    with (
+        support.Formation(command, env, real_postgres.SHOP, DYNOS) as formation,
+        support.Connections(server, "bench") as connections,
+    ):
+        with support.Load(formation, PATH, clients) as load:
+            time.sleep(seconds)
+            quiet = sum(load.statuses.values()), load.statuses[200]
+            formation.restart(formation.dynos[0])
+            psql_refused = _psql(url)
+            for dyno in formation.dynos[: DYNOS - 1]:
+                formation.restart(dyno)
+            time.sleep(seconds)
+        figures = {
+            "answered": load.answered,
+            "failed": load.failed,
+            "failed_before_restarts": quiet[0] - quiet[1],
+            "rps": round(load.answered / load.elapsed, 1),
+            "p50_ms": round(1000 * common.percentile(load.seconds, 0.5)),
+            "p95_ms": round(1000 * common.percentile(load.seconds, 0.95)),
+            "refused": connections.refused,
+            "peak": connections.peak,
+            "psql_refused": psql_refused,
+            "samples": [[round(at, 2), number] for at, number in connections.samples][::5],
+        }
     server.end_all("bench")
     return figures
 

@@ -24,6 +24,8 @@ PARTS = {  # in this order; NAME: module
     "memory": "memory",
     "startup": "startup",
     "build": "build",
+    "threads_curve": "threads_curve",
+    "dynos": "dynos",
 }
 
 

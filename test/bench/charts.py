@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -144,3 +145,6 @@ def draw(results: Results, folder: Path) -> None:
     for name, (part, chart) in CHARTS.items():
         if part in results:
             chart(results, folder / f"{name}.svg")
+    for part in ("threads_curve", "dynos"):
+        if part in results:
+            importlib.import_module(part).chart(results[part], folder / f"{part.replace('_', '-')}.svg")

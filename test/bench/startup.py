@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import common
-import postgres
+import menu_database
 import servers
 
 DJANGO = "bench_site.wsgi:application"
@@ -28,7 +28,7 @@ def first_answer(name: str, url: str | None) -> float:
 def run(quick: bool) -> dict[str, Any]:
     """`ratio` is the median of the ratios to REFERENCE, round by round."""
     figures: dict[str, Any] = {}
-    with postgres.database() as url:
+    with menu_database.database() as url:
         for site, database in (("without database", None), ("with PostgreSQL", url)):
             rounds = [{name: first_answer(name, database) for name in NAMES} for _ in range(4 if quick else 12)][1:]
             figures[site] = {

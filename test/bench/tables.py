@@ -142,6 +142,22 @@ def build(results: Results) -> str:
     )
 
 
+def threads_curve(results: Results) -> str:
+    part = results["threads_curve"]
+    rows = (
+        [f"{view}: {label}", *(figures[key].get(str(number)) for number in part["threads"])]
+        for view, figures in part["views"].items()
+        for key, label in (("rps", "requests/s"), ("p95_ms", "p95, ms"))
+    )
+    return table(["threads", *map(str, part["threads"])], rows)
+
+
+def dynos(results: Results) -> str:
+    part = results["dynos"]
+    shown = {"answered": "answered", "failed": "failed", "refused": "refused", "peak": "most at once"}
+    return f"{part['clients']} clients.\n\n" + _servers(part, {**shown, "p50_ms": "p50, ms", "p95_ms": "p95, ms"})
+
+
 def setting(results: Results) -> str:
     machine = next(iter(results.values()))["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
@@ -158,7 +174,9 @@ def commands(results: Results) -> str:
 
 
 FIGURES = (setting, slow_clients, sigterm, restarts, throughput, losses, queueing, memory, attacked, startup, build)
-MARKS: dict[str, Callable[[Results], str]] = {function.__name__: function for function in (*FIGURES, commands)}
+MARKS: dict[str, Callable[[Results], str]] = {
+    function.__name__: function for function in (*FIGURES, threads_curve, dynos, commands)
+}
 
 
 def _fill(results: Results, mark: str) -> str:

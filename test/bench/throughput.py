@@ -11,7 +11,7 @@ from typing import Any
 
 import common
 import load
-import postgres
+import menu_database
 import servers
 
 TRIVIAL, DJANGO = "trivial:application", "bench_site.wsgi:application"
@@ -76,7 +76,7 @@ def _summary(name: str, rounds: list[dict[str, dict[str, Any]]]) -> dict[str, An
 def run(quick: bool) -> dict[str, Any]:
     figures = {}
     cases = ["trivial, keep-alive", "page, keep-alive", "query, keep-alive"] if quick else list(CASES)
-    with postgres.database() as url:
+    with menu_database.database() as url:
         for case in cases:
             figures[case] = measure(case, url, 2 if quick else 7)
             for name, found in figures[case].items():

@@ -1,0 +1,152 @@
+"""Buffers: in order, within their limits, and honest about a full disk."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from headwaiter import spool
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from waitress.buffers import ReadOnlyFileBasedBuffer
+
+sizes = st.sampled_from([0, 1, 10, 4095, 4096, 5000, 70_000, 1_100_000])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.booleans(), sizes), max_size=25), st.sampled_from([0, 10_000, 3_000_000]))
+def test_what_goes_in_comes_out_in_order(steps: list[tuple[bool, int]], limit: int) -> None:
+    """Appending and taking, in any mixture, with much memory or none."""
+    memory = spool.Memory(limit)
+    buffer = spool.OutBuffer(memory)
+    expected = b""
+    for number, (adds, size) in enumerate(steps):
+        if adds:
+            data = bytes([number % 256]) * size
+            buffer.append(data)
+            expected += data
+        else:
+            taken = buffer.get(size, skip=True)
+            assert len(taken) <= size
+            assert expected.startswith(taken)
+            expected = expected[len(taken) :]
+        assert len(buffer) == len(expected)
+        assert memory.used <= limit + spool.ALWAYS_IN_MEMORY + spool.SMALL
+    while expected:
+        taken = buffer.get(100_000, skip=True)
+        assert taken
+        assert expected.startswith(taken)
+        expected = expected[len(taken) :]
+    buffer.close()
+    assert memory.used == 0
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        yield ours, theirs
+
+
+def received(pair: tuple[socket.socket, socket.socket], buffer: Any) -> bytes:
+    """Send all of `buffer` and return what arrived."""
+    data = b""
+    while len(buffer):
+        sent = buffer.send_to(pair[0])
+        data += pair[1].recv(sent, socket.MSG_WAITALL) if sent else b""
+    return data
+
+
+@pytest.mark.parametrize("limit", [0, 50_000_000])
+def test_sending_from_memory_and_from_a_file(pair: tuple[socket.socket, socket.socket], limit: int) -> None:
+    """Many small pieces and few large ones."""
+    buffer = spool.OutBuffer(spool.Memory(limit))
+    pieces = [bytes([number]) * size for number, size in enumerate([10, 20, 6000, 3, 900_000, 7, 2_000_000])]
+    for piece in pieces:
+        buffer.append(piece)
+    assert received(pair, buffer) == b"".join(pieces)
+
+
+def test_the_disk_limit_of_one_response() -> None:
+    """Nothing is added when it doesn't fit."""
+    buffer = spool.OutBuffer(spool.Memory(0), on_disk_limit=100_000)
+    buffer.append(b"a" * 90_000)
+    with pytest.raises(spool.NoRoomError):
+        buffer.append(b"b" * 20_000)
+    assert len(buffer) == 90_000
+    buffer.close()
+
+
+def test_the_disk_is_never_filled_to_the_brim(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app needs temporary files, too."""
+    monkeypatch.setattr(spool, "free_bytes", lambda fd: spool.KEEP_FREE - 1)
+    buffer = spool.OutBuffer(spool.Memory(0))
+    with pytest.raises(spool.NoRoomError):
+        for _ in range(1000):
+            buffer.append(b"a" * 100_000)
+    assert len(buffer) <= spool.LOOK_AT_DISK_EVERY
+    buffer.close()
+
+
+@pytest.mark.parametrize("limit", [0, 1_000_000])
+def test_a_body_is_a_file_for_the_app(limit: int) -> None:
+    """In memory or on disk: lines, positions and reads as usual."""
+    memory = spool.Memory(limit)
+    body = spool.BodyBuffer(memory, overflow=30_000)
+    data = b"".join(b"line %d\n" % number for number in range(6000))
+    for start in range(0, len(data), 7000):
+        body.append(data[start : start + 7000])
+    assert len(body) == len(data)
+    file = body.getfile()
+    assert file.readline() == b"line 0\n"
+    assert file.read() == data[7:]
+    file.seek(0)
+    assert sum(1 for _ in file) == 6000
+    body.close()
+    assert memory.used == 0
+
+
+def test_real_files_go_to_the_kernel_and_others_do_not(tmp_path: Path) -> None:
+    """A gzip file has a file descriptor, but of the packed bytes."""
+    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    plain.write_bytes(b"0123456789")
+    packed.write_bytes(gzip.compress(b"0123456789"))
+    with plain.open("rb") as file:
+        file.read(4)
+        wrapper = ReadOnlyFileBasedBuffer(file)
+        wrapper.prepare()
+        sendable = spool.sendable(wrapper)
+        assert isinstance(sendable, spool.FileRange)
+        assert len(sendable) == 6
+    with gzip.open(packed) as file_:
+        wrapper = ReadOnlyFileBasedBuffer(file_)
+        wrapper.prepare()
+        assert spool.sendable(wrapper) is wrapper
+
+
+def test_a_file_range_starts_where_the_app_stood(pair: tuple[socket.socket, socket.socket]) -> None:
+    """And sends as many bytes as the app promised, also what it has just written."""
+    with tempfile.TemporaryFile() as file:
+        file.write(b"0123456789")
+        file.seek(3)
+        wrapper = ReadOnlyFileBasedBuffer(file)
+        wrapper.prepare(4)
+        assert received(pair, spool.sendable(wrapper)) == b"3456"
+
+
+def test_a_file_that_became_shorter_is_an_error(pair: tuple[socket.socket, socket.socket]) -> None:
+    """The client waits for bytes that don't exist: closing is all that can be done."""
+    with tempfile.TemporaryFile() as file:
+        file.truncate(1000)
+        wrapper = ReadOnlyFileBasedBuffer(file)
+        wrapper.prepare()
+        os.truncate(file.fileno(), 0)
+        with pytest.raises(OSError, match="shorter"):
+            spool.sendable(wrapper).send_to(pair[0])

@@ -61,7 +61,7 @@ def serve(argv: Sequence[str]) -> int:
 
 
 def _serve(argv: Sequence[str], place: str | None, directory: str, started: float) -> int:
-    from headwaiter import database, project, settings, supervisor
+    from headwaiter import console, database, project, settings, supervisor
 
     site = project.find()
     chosen = settings.load(argv, os.environ, site)
@@ -72,6 +72,7 @@ def _serve(argv: Sequence[str], place: str | None, directory: str, started: floa
     _raise_open_files_limit()
     project.enter(chosen)
     application = project.load_application(chosen.application, call=chosen.call)
+    console.show_errors()
     if place is not None:
         database.install(chosen)
         database.prepare_fork()

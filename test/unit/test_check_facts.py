@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import logging.handlers
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from check_sites import DATABASE
-from django.utils.log import AdminEmailHandler, RequireDebugTrue
 from headwaiter import check
 from headwaiter.checks import facts, loggers, migrations, source
 from headwaiter.checks.probe import digest
@@ -60,76 +57,18 @@ def test_the_settings_beside_the_settings_are_read_too(tmp_path: Path, monkeypat
     assert [file.name for file in files] == ["conf.settings.base.py", "conf.settings.prod.py"]
 
 
-@pytest.fixture
-def logger() -> Iterator[logging.Logger]:
-    """A logger of its own below a parent of its own, which ends there."""
-    parent, child = logging.getLogger("checktest"), logging.getLogger("checktest.request")
-    parent.propagate = False
-    yield child
-    for each in (parent, child):
-        for handler in list(each.handlers):
-            each.removeHandler(handler)
-            handler.close()
-        each.setLevel(logging.NOTSET)
-        each.disabled, each.propagate = False, True
-
-
-def mail() -> logging.Handler:
-    return AdminEmailHandler(reporter_class="django.views.debug.ExceptionReporter")
-
-
-def debug_only() -> logging.Handler:
-    handler = logging.StreamHandler()
-    handler.addFilter(RequireDebugTrue())
-    return handler
-
-
-def critical_only() -> logging.Handler:
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.CRITICAL)
-    return handler
-
-
-@pytest.mark.parametrize(
-    ("make", "reaches"),
-    [
-        (logging.StreamHandler, True),
-        (lambda: logging.FileHandler("/dev/stdout", delay=True), True),
-        (lambda: logging.handlers.QueueHandler(None), True),  # type: ignore[arg-type]
-        (mail, False),
-        (debug_only, False),
-        (critical_only, False),
-        (logging.NullHandler, False),
-        (lambda: logging.FileHandler("/nowhere/site.log", delay=True), False),
-    ],
-)
-def test_where_an_error_ends(
-    logger: logging.Logger, monkeypatch: pytest.MonkeyPatch, make: Callable[[], logging.Handler], reaches: bool
-) -> None:
-    """Only a handler that writes to this process's output with DEBUG off counts."""
-    monkeypatch.setattr(logger.parent, "handlers", [make()])  # without those that pytest adds
-
-    assert loggers.reaches_console(logger.name, logging.ERROR) is reaches
-
-
-def test_loggers_that_say_nothing(logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any handler Python's last resort is stderr; a disabled logger, or one set higher, says nothing."""
-    monkeypatch.setattr(logger.parent, "handlers", [])
-    assert loggers.reaches_console(logger.name, logging.ERROR)
-    logger.setLevel(logging.CRITICAL)
-    assert not loggers.reaches_console(logger.name, logging.ERROR)
-    logger.setLevel(logging.NOTSET)
-    logger.disabled = True
-    assert not loggers.reaches_console(logger.name, logging.ERROR)
-
-
-def test_log_files_are_named_without_their_directory(logger: logging.Logger) -> None:
+def test_log_files_are_named_without_their_directory() -> None:
     """Devices aren't files."""
-    logger.addHandler(logging.FileHandler("/nowhere/site.log", delay=True))
-    logger.addHandler(logging.FileHandler("/dev/stderr", delay=True))
-
-    assert "FileHandler to site.log" in list(loggers.to_files())
-    assert not any("stderr" in each for each in loggers.to_files())
+    logger = logging.getLogger("filetest")
+    handlers = [logging.FileHandler(name, delay=True) for name in ("/nowhere/site.log", "/dev/stderr")]
+    for handler in handlers:
+        logger.addHandler(handler)
+    try:
+        assert "FileHandler to site.log" in list(loggers.to_files())
+        assert not any("stderr" in each for each in loggers.to_files())
+    finally:
+        for handler in handlers:
+            logger.removeHandler(handler)
 
 
 @pytest.mark.parametrize(

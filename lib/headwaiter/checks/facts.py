@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from headwaiter import dyno, project
+from headwaiter import console, dyno, project
 from headwaiter.settings import Settings
 
 from . import loggers, migrations, source
@@ -31,6 +31,7 @@ def gather(found: project.Project, settings: Settings, application: Any, environ
     """The site that is loaded in this process; `environ` is the environment as it was before that."""
     from django.conf import settings as site_settings
 
+    console.show_errors()  # as the server does
     root = repository(found)
     module = getattr(site_settings, "SETTINGS_MODULE", "") or ""
     on_dyno = is_on_dyno(environ)
@@ -56,7 +57,7 @@ def gather(found: project.Project, settings: Settings, application: Any, environ
         processes=settings.processes,
         web_dynos=settings.web_dynos or _quantity(app_json) or found.facts.get("web_dynos"),
         memory_mb=dyno.read(environ).memory_mb,
-        console_logging=loggers.reaches_console("django.request", logging.ERROR),
+        console_logging=console.reaches_console("django.request", logging.ERROR),
         file_loggers=tuple(loggers.to_files()),
         locmem_users=_cache_users(site_settings),
     )

@@ -155,11 +155,25 @@ def _guarded(act: Callable[[], Any], name: str, doing: str) -> Any:
         return act()
     except (Exception, SystemExit) as error:
         what = f"{type(error).__name__}: {error}".rstrip(": ")
+        mend = (
+            f"The traceback above is the site's own: "
+            f"mend it there; `python -c 'import {name.partition(':')[0]}'` shows the same error."
+        )
+        variable = _missing_config_var(error)
+        if variable:
+            mend = f"The site reads the config var {variable}, which isn't set: heroku config:set {variable}=..."
         raise ProjectError(
-            f"{doing} {name} failed with {what.splitlines()[0]}. The traceback above is the site's own: "
-            f"mend it there; `python -c 'import {name.partition(':')[0]}'` shows the same error.",
-            _site_traceback(error),
+            f"{doing} {name} failed with {what.splitlines()[0]}. {mend}", _site_traceback(error)
         ) from error
+
+
+def _missing_config_var(error: BaseException) -> str | None:
+    """Return the name that `os.environ[name]` didn't find, or None where something else went wrong."""
+    frames = _walk(error.__traceback__)
+    code = frames[-1].tb_frame.f_code
+    if isinstance(error, KeyError) and code is type(os.environ).__getitem__.__code__:
+        return str(error.args[0])
+    return None
 
 
 def _no_such_module(missing: str) -> str:

@@ -86,6 +86,14 @@ def test_the_sites_own_error_keeps_its_traceback_without_our_frames(site: Path) 
     assert "headwaiter" not in error.details
 
 
+@pytest.mark.parametrize("read", ["os.environ['NOT_A_CONFIG_VAR']", "{}['NOT_A_CONFIG_VAR']"])
+def test_a_missing_config_var_is_named_with_the_command(site: Path, read: str) -> None:
+    """Settings that read os.environ[...] are the commonest reason; a KeyError of another dictionary is the site's."""
+    (site / "unset.py").write_text(f"import os\nSECRET_KEY = {read}\n")
+    told = "heroku config:set NOT_A_CONFIG_VAR=" in str(refused("unset:application"))
+    assert told == ("environ" in read)
+
+
 def test_a_syntax_error_shows_the_line(site: Path) -> None:
     """Python's own words are the best here."""
     (site / "wrong.py").write_text("def application(:\n")

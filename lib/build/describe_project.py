@@ -44,7 +44,7 @@ def describe(project: Mapping[str, Any], environment: Mapping[str, Any]) -> Iter
     if project["settings_module"]:
         yield f"Settings:    {project['settings_module']}"
     if project.get("reason"):
-        yield from wrap(project["reason"])
+        yield from wrap(f"Why: {project['reason']}", rest="     ")
     for warning in project["warnings"]:
         yield "!"
         for number, paragraph in enumerate(str(warning).splitlines()):

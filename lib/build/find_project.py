@@ -187,7 +187,7 @@ def describe(
             *(f"{SETTINGS}={name}" for name in settings.others),
         ],
         "warnings": warnings,
-        "reason": f"{project.reason}; {chosen.reason}; the settings: {settings.reason}.",
+        "reason": f"{project.reason}; the application: {chosen.reason}; the settings: {settings.reason}.",
     }
 
 

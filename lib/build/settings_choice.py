@@ -10,7 +10,7 @@ from deployment import Statement, is_development
 from modules import Module, Modules
 from python_source import SETTINGS, Source
 from repository import ProjectError
-from wsgi_choice import Application
+from wsgi_choice import Application, shown
 
 SETTINGS_WORDS = frozenset({"INSTALLED_APPS", "ROOT_URLCONF", "SECRET_KEY", "DATABASES"})
 PRODUCTION = ("production", "prod", "heroku", "live", "deploy", "deployment")
@@ -53,7 +53,9 @@ def _from_config_var(modules: Modules, config: Statement) -> str:
     module = modules.find(config.value)
     if module and not modules.is_empty(module):
         return config.value
-    problem = f"{module.path} is empty" if module else f"there is no such module to import from {modules.directory}"
+    problem = f"there is no such module to import from {shown(modules.directory)}"
+    if module:
+        problem = f"{module.path} is empty"
     raise ProjectError(
         f"Error: {SETTINGS} doesn't name a settings module.\n\n"
         f"Its value is {config.value[:200]!a}, and\n{problem}.\n\n"

@@ -111,11 +111,7 @@ def serve(slug: heroku.Slug, options: argparse.Namespace) -> int:
             return 1
         print(f"-----> {address} answers with {status}", flush=True)
         if status >= 500:
-            print(
-                " !     A server error. Where the log says nothing about it: with DEBUG off, Django logs errors to the",
-                flush=True,
-            )
-            print(" !     console only if LOGGING says so. `headwaiter check` tells more.", flush=True)
+            print(" !     A server error; the log above says why.", flush=True)
         if options.check:
             return 0 if status < 500 else 1
         print("       Ctrl-C ends it.", flush=True)

@@ -34,6 +34,7 @@ class Router:
     failed: int = 0
     refused: int = 0
     stale: int = 0
+    slowest: float = 0.0  # seconds
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, what: str) -> None:
@@ -109,7 +110,9 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         while not self.router.stopping:
+            started = time.monotonic()
             self.ask()
+            self.router.slowest = max(self.router.slowest, time.monotonic() - started)
         self.close()
 
 
@@ -122,6 +125,7 @@ def observe(name: str, restarts: int) -> dict[str, Any]:
         common.wait_ready(server)
         router = Router(server.port)
         clients = [Client(router) for _ in range(CLIENTS)]
+        began = time.monotonic()
         for client in clients:
             client.start()
         for _ in range(restarts):
@@ -138,6 +142,7 @@ def observe(name: str, restarts: int) -> dict[str, Any]:
             finally:
                 old.kill()
         router.stopping = True
+        seconds = time.monotonic() - began
         for client in clients:
             client.join(40)
     finally:
@@ -148,6 +153,8 @@ def observe(name: str, restarts: int) -> dict[str, Any]:
         "failed": router.failed,
         "refused_then_retried": router.refused,
         "stale_then_retried": router.stale,
+        "answered_per_second": round(router.answered / seconds, 1),
+        "slowest_answer": round(router.slowest, 2),
         "slowest_exit": round(slowest, 2),
         "exit_statuses": sorted(statuses, key=str),
     }

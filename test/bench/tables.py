@@ -55,6 +55,8 @@ RESTARTS = {
     **{key: key for key in ("restarts", "answered", "failed")},
     "refused_then_retried": "refused, retried",
     "stale_then_retried": "closed, retried",
+    "answered_per_second": "answers/s",
+    "slowest_answer": "slowest answer, s",
     "slowest_exit": "slowest exit, s",
     "exit_statuses": "exit statuses",
 }

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from headwaiter import plans
 from headwaiter.budget import Limit
 from headwaiter.database import PORTS, Alias, is_web
+from headwaiter.redact import redact
 from headwaiter.settings import Settings
 from headwaiter.survey import Answer, InUse, Survey
 
@@ -58,6 +59,10 @@ def find(survey: Survey, settings: Settings, facts: Mapping[str, Any], environ: 
             found.limits += [] if alias in own else mine
             found.databases.append(_row(alias, survey.answers.get(alias.name), mine, _pooler(alias, survey, environ)))
         found.limits += limits
+    if url is None:
+        # The site has read what we can't: its host, port or name may be a piece of the password.
+        for row in found.databases:
+            row.update({key: redact(row[key], environ) for key in ("host", "port", "database", "role")})
     return found
 
 
@@ -65,6 +70,8 @@ def parse_url(text: str) -> Alias | None:
     """What a DATABASE_URL names, or None for anything that isn't a database's URL. Never raises, quotes nothing."""
     try:
         parts = urlsplit(text.strip())
+        if "@" in parts.path + parts.query + parts.fragment:
+            return None  # a password with / ? or # that isn't quoted: what looks like a host or a name is a part of it
         scheme = parts.scheme.partition("+")[0].lower()
         postgres = scheme in ("postgres", "postgresql", "pgsql", "postgis", "timescale", "timescalegis", "cockroachdb")
         mysql = scheme in ("mysql", "mysql2", "mysqlgis", "mariadb")

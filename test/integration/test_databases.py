@@ -275,6 +275,8 @@ HOSTILE = [
     "postgres://u:hunter2 with spaces@host.invalid/d b",
     "postgres://u:hunter2@host.invalid:port/db",
     "postgres://u:hunt/hunter2@host.invalid:99999999/db",
+    "postgres://u:/hunter2@host.invalid/db",
+    "postgres://u:hunter2#x@host.invalid/db",
     "postgres://u:hunter2@host.invalid/db\nheadwaiter at=forged",
     "postgres://u:" + "hunter2" * 1500 + "@host.invalid/db",
     "postgres://u:hunter2@\ud83d\ude00.invalid/%00%ff".encode("utf-16", "surrogatepass").decode("utf-16"),

@@ -145,7 +145,9 @@ def test_database_url_is_read(url: str, vendor: str, host: str, port: str) -> No
     assert (found.vendor, found.host, found.port) == (vendor, host, port)
 
 
-@pytest.mark.parametrize("url", ["postgres://u:p@[::1/d", "postgres://u:p@h:port/d", "postgres://u:p@h:99999999/d"])
+@pytest.mark.parametrize(
+    "url", ["postgres://u:p@[::1/d", "postgres://u:p@h:port/d", "postgres://u:p@h:99999999/d", "postgres://u:/p@h/d"]
+)
 def test_database_url_that_cant_be_read_is_none(url: str) -> None:
     """And it is a warning that doesn't quote it."""
     assert limits.parse_url(url) is None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from headwaiter import budget, database, dyno, limits, plans, redact, report, survey
+from headwaiter import budget, database, dyno, limits, plans, survey
 from headwaiter.budget import Budget, Inputs, Limit
 from headwaiter.project import Project
 from headwaiter.settings import Settings
@@ -80,13 +78,16 @@ def _web_dynos(
 
 def main(argv: Sequence[str]) -> int:
     """Print the plan; exit status 0, also when the database is down: that is when people look."""
+    import argparse  # here, like the others: the boot needs none of them
+    import json
+
+    from headwaiter import project, report
+    from headwaiter import settings as settings_module
+
     parser = argparse.ArgumentParser(prog="headwaiter plan", description="Show what the database and the dyno allow.")
     parser.add_argument("application", nargs="?", metavar="MODULE:ATTRIBUTE", help="instead of what the build found")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options, rest = parser.parse_known_args(list(argv))
-    from headwaiter import project
-    from headwaiter import settings as settings_module
-
     try:
         site = project.find()
         words = [*rest, *([options.application] if options.application else [])]
@@ -107,13 +108,14 @@ def main(argv: Sequence[str]) -> int:
 def _load(chosen: Settings) -> str | None:
     """Import the site, as the server would; a site that can't be imported still gets its plan, from what is known."""
     from headwaiter import project
+    from headwaiter.redact import redact
 
     if not chosen.application:
         return "No application is known here, so the site's own databases aren't either: headwaiter plan mysite.wsgi"
     try:
         project.load_application(chosen.application, call=chosen.call)
     except project.ProjectError as error:
-        return f"The site can't be loaded, so its own databases aren't known. {redact.redact(str(error), os.environ)}"
+        return f"The site can't be loaded, so its own databases aren't known. {redact(str(error), os.environ)}"
     return None
 
 

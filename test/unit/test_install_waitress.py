@@ -1,0 +1,98 @@
+"""Which Waitress, is it the right file, and what is known to be wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import install_waitress
+import pytest
+
+REQUIREMENTS = Path(install_waitress.__file__).parents[1] / "requirements.txt"
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("3.0.2", []),
+        ("3.0.1", []),
+        ("3.0.0", ["49769", "49768"]),
+        ("2.1.1", ["31015", "49769", "49768"]),
+        ("2.1.0", ["24761", "31015", "49769", "49768"]),
+        ("2.0.0", ["24761", "49769", "49768"]),
+        ("1.4.2", ["5236", "24761", "49769"]),
+        ("1.3.1", ["16785", "24761", "49769"]),
+        ("unheard-of", ["16785"]),
+    ],
+)
+def test_known_vulnerabilities(version: str, expected: list[str]) -> None:
+    """Each advisory names the versions that it concerns."""
+    found = install_waitress.vulnerabilities(version)
+    assert all(any(number in text for text in found) for number in expected)
+    assert version == "unheard-of" or len(found) == len(expected)
+
+
+def test_a_vulnerable_version_of_the_site_is_named_with_the_fixed_one() -> None:
+    """The site's own Waitress stays; the log says what to ask for."""
+    lines = install_waitress.describe_own("2.1.1", "3.0.2")
+    assert lines[0] == "The site brings its own Waitress 2.1.1: that's the one that runs"
+    assert "! Warning: Waitress 2.1.1 has known vulnerabilities:" in lines
+    assert any("waitress>=3.0.2" in line for line in lines)
+    assert install_waitress.describe_own("3.0.2", "3.0.2") == [
+        "The site brings its own Waitress 3.0.2: that's the one that runs"
+    ]
+
+
+def test_the_lock_file_gives_version_and_hashes() -> None:
+    """The real lib/requirements.txt: one version, a wheel and an archive."""
+    version, hashes = install_waitress.pinned(REQUIREMENTS.read_text())
+    assert install_waitress.numbers(version) >= (3, 0, 2)
+    assert len(hashes) == 2
+
+
+def test_only_the_index_is_taken_from_config_vars(tmp_path: Path) -> None:
+    """Values are data: what isn't text, or isn't about the index, stays out of pip's environment."""
+    (tmp_path / "PIP_INDEX_URL").write_text("https://user:secret@example.org/simple\n")
+    (tmp_path / "PIP_EXTRA_INDEX_URL").write_bytes(b"\xff\xfe")
+    (tmp_path / "PIP_TRUSTED_HOST").write_bytes(b"a\0b")
+    (tmp_path / "SECRET_KEY").write_text("x")
+    environment = install_waitress.pip_environment(str(tmp_path), tmp_path)
+    assert environment["PIP_INDEX_URL"] == "https://user:secret@example.org/simple"
+    assert "SECRET_KEY" not in environment
+    assert environment.get("PIP_TRUSTED_HOST") != "a\0b"
+
+
+def arguments(tmp_path: Path, own: str | None) -> argparse.Namespace:
+    """What bin/compile passes."""
+    (tmp_path / "environment.json").write_text(json.dumps({"waitress_version": own}))
+    for name in ("cache", "target", "work"):
+        (tmp_path / name).mkdir()
+    return argparse.Namespace(
+        cache=tmp_path / "cache",
+        env_dir="",
+        environment=tmp_path / "environment.json",
+        requirements=REQUIREMENTS,
+        target=tmp_path / "target",
+        work=tmp_path / "work",
+    )
+
+
+def test_nothing_is_installed_beside_the_sites_own(tmp_path: Path) -> None:
+    """The site's own wins, and no network is needed."""
+    given = arguments(tmp_path, "3.0.2")
+    install_waitress.install(given)
+    assert list(given.target.iterdir()) == []
+
+
+def test_a_failed_download_leaves_the_cache_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unreachable index is the user's affair: a message, no half of a file."""
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    given = arguments(tmp_path, None)
+    with pytest.raises(install_waitress.UserError, match=r"couldn't be downloaded"):
+        install_waitress.install(given)
+    assert list(given.cache.iterdir()) == []
+    assert list(given.target.iterdir()) == []

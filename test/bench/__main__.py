@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 import time
 from pathlib import Path
@@ -56,6 +57,7 @@ def write_docs(folder: Path) -> None:
 
 def main(argv: list[str]) -> int:
     options = parse(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception: every server's `with` block ends it
     folder = (options.out or common.ROOT / ("build/bench" if options.quick else "docs/bench")).resolve()
     failed = []
     for name, module in PARTS.items():

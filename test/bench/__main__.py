@@ -11,6 +11,7 @@ import importlib
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import common
@@ -67,12 +68,14 @@ def main(argv: list[str]) -> int:
         started = time.perf_counter()
         try:
             figures = importlib.import_module(module).run(options.quick)
-        except (RuntimeError, OSError) as error:  # a part that can't run must not cost the others
-            common.log(f" !     {name}: {error}")
+        except Exception:  # a part that can't run must not cost the others
+            traceback.print_exc()
             failed.append(name)
             continue
         record.save(folder, name, figures, time.perf_counter() - started, quick=options.quick)
     write_docs(folder)
+    if failed:
+        common.log(f" !     No figures from: {', '.join(failed)}. Repeat them with --only.")
     return 1 if failed else 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from app_json import SCHEMA
+from app_json_schema import SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = json.loads((ROOT / "test/fixtures/sample_site/app.json").read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """The schema of app.json, as far as this project's examples use it.
 
-Source: https://devcenter.heroku.com/articles/app-json-schema (updated 2024-12-03). Unlike Heroku, it refuses keys that it
-doesn't know: in our own examples such a key is a typing mistake.
+Source: https://devcenter.heroku.com/articles/app-json-schema (updated 2024-12-03). Unlike Heroku, it refuses keys that
+it doesn't know: in our own examples such a key is a typing mistake.
 """
 
 from __future__ import annotations

@@ -100,11 +100,13 @@ def django(results: Results, path: Path) -> None:
     cases = results["throughput"]["cases"]
     shown = {"page, keep-alive": "page with a template", "query, keep-alive": "page out of PostgreSQL"}
     shown = {case: label for case, label in shown.items() if case in cases}
+    everywhere = [name for name in next(iter(cases.values())) if all(name in cases[case] for case in shown)]
     figure, panels = plt.subplots(2, len(shown), figsize=(4.6 * len(shown) + 1, 5.6), sharey=True, squeeze=False)
     for column, (case, label) in enumerate(shown.items()):
-        _bars(panels[0][column], cases[case], "ratio", lambda value: f"{value:.2f}")
+        named = {name: cases[case][name] for name in everywhere}
+        _bars(panels[0][column], named, "ratio", lambda value: f"{value:.2f}")
         panels[0][column].set_title(f"{label}: requests/s, gunicorn gthread = 1", fontsize=10)
-        _bars(panels[1][column], cases[case], "p99", lambda value: f"{value:.0f} ms")
+        _bars(panels[1][column], named, "p99", lambda value: f"{value:.0f} ms")
         panels[1][column].set_title(f"{label}: p99, shorter is better", fontsize=10)
     figure.tight_layout()
     _save(figure, path, "Django pages: throughput and p99, one process of five threads, 16 keep-alive clients")

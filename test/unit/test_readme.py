@@ -12,6 +12,7 @@ from headwaiter.settings import Option, Settings, our_options, waitress_options
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD_ONLY = {"HEADWAITER_DIR", "HEADWAITER_APP"}  # read while Heroku builds, by lib/build/find_project.py
+CHECK_ONLY = {"HEADWAITER_FAIL_LEVEL"}  # read by lib/headwaiter/check.py
 SUBCOMMANDS = {"plan", "check"}
 OWN_OPTIONS = {"--help", "--version", "--json", "--fail-level", "--app"}
 
@@ -41,7 +42,7 @@ def code() -> list[str]:
     )
 
 
-@pytest.mark.parametrize("variable", sorted(BUILD_ONLY | options().keys()))
+@pytest.mark.parametrize("variable", sorted(BUILD_ONLY | CHECK_ONLY | options().keys()))
 def test_every_config_var_has_a_row_in_the_table(variable: str) -> None:
     """A setting that isn't in README's table is one that nobody can find."""
     assert table_row(variable), f"README's table has no row for {variable}"
@@ -59,7 +60,7 @@ def test_the_table_tells_the_default(variable: str) -> None:
 def test_every_config_var_that_readme_names_exists() -> None:
     """HEADWAITER_* that README speaks of are settings of ours or of Waitress."""
     named = set(re.findall(r"\bHEADWAITER_[A-Z_]*[A-Z]\b", readme()))
-    known = BUILD_ONLY | options().keys() | {option.variable for option in waitress_options().values()}
+    known = BUILD_ONLY | CHECK_ONLY | options().keys() | {option.variable for option in waitress_options().values()}
     assert named <= known
 
 

@@ -261,6 +261,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
     def service(self) -> None:
         """Serve the request that came first."""
+        if self.close_when_flushed or self.will_close:
+            self._forget_requests()  # read ahead while the answer before them ended the connection
+            return
         request = self.requests[0]
         self.answering, self.serving = False, request
         limit = self.worker.settings.queue_seconds
@@ -276,6 +279,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             raise
         if self.needs_a_look():
             self.worker.loop.touch(self)
+
+    def _forget_requests(self) -> None:
+        with self.requests_lock:
+            forgotten, self.requests = self.requests, []
+        for request in forgotten:
+            request.close()
+        self.worker.loop.touch(self)
 
     def write_soon(self, data: Any) -> int:
         """Send `data`, or what of it the client takes at once, and keep the rest for the loop to send."""

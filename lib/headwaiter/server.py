@@ -304,6 +304,7 @@ def adjustments(settings: Settings, threads: int) -> Adjustments:
     defaults: dict[str, object] = {
         "connection_limit": connection_limit(),
         "backlog": 4096,  # the kernel takes at most net.core.somaxconn
+        "channel_request_lookahead": 1,  # a kept connection's next request often comes before the thread is through
         "recv_bytes": 32 * 1024,
         "max_request_header_size": 64 * 1024,  # nginx: 32 KB; a slow client holds it in memory
         "inbuf_overflow": 256 * 1024,  # bytes of a body in memory, while all bodies together keep their share

@@ -90,6 +90,8 @@ class OutBuffer:
 
         """
         size = len(data)
+        if not size:
+            return
         if self._file is None and self._takes_memory(size, in_memory):
             self._held += size
             if size < SMALL and self._pieces and isinstance(self._pieces[-1], bytearray):

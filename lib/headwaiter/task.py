@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import Any, cast
 
 from waitress.task import ErrorTask, WSGITask
+from waitress.utilities import build_http_date
 
 from headwaiter import access, router
 
 _Base: Any = object
+
+
+@lru_cache(maxsize=1024)
+def _capitalised(name: str) -> str:
+    return "-".join([part.capitalize() for part in name.split("-")])
+
+
+@lru_cache(maxsize=2)
+def _http_date(second: int) -> str:
+    return str(build_http_date(second))
 
 
 class _Answer(_Base):  # type: ignore[misc]
@@ -38,12 +50,48 @@ class _Answer(_Base):  # type: ignore[misc]
             access.write(self, size=max(0, size), seconds=ended - self.began)
 
     def build_response_header(self) -> bytes:
-        """Return the header, with Connection: close when this connection isn't to be kept."""
-        if self.channel.worker.closes_connections():
-            self.request.headers["CONNECTION"] = "close"
-        header: bytes = super().build_response_header()
+        """Return the header by Waitress's rules; it closes the connection also when the worker wants it closed."""
+        has_body = self.has_body
+        lines = [f"HTTP/{self.version} {self.status}"]
+        told: dict[str, str] = {}
+        for name, value in self.response_headers:
+            name = _capitalised(name)
+            if name == "Content-Length" and not has_body:
+                continue
+            told[name] = value
+            lines.append(f"{name}: {value}")
+        if has_body and self.content_length is not None and "Content-Length" not in told:
+            told["Content-Length"] = str(self.content_length)
+            lines.append(f"Content-Length: {self.content_length}")
+        self._frame(lines, "Content-Length" in told, has_body, told.get("Connection"))
+        ident = self.channel.adj.ident
+        if "Server" in told:
+            lines.append(f"Via: {ident or 'waitress'}")
+        elif ident:
+            lines.append(f"Server: {ident}")
+        if "Date" not in told:
+            lines.append(f"Date: {_http_date(int(self.start_time))}")
+        header = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
         self.header_bytes = len(header)
         return header
+
+    def _frame(self, lines: list[str], has_length: bool, has_body: bool, told: str | None) -> None:
+        """Say how the client finds the end of the answer: by its length, by chunks, or when the connection closes."""
+        asked = self.request.headers.get("CONNECTION", "").lower()
+        if self.version == "1.1":
+            keep = has_length and asked != "close"
+            if not has_length and has_body:
+                self.chunked_response = True
+                lines.append("Transfer-Encoding: chunked")
+        else:
+            keep = has_length and asked == "keep-alive"
+        if not keep or self.channel.worker.closes_connections():
+            self.close_on_finish = True
+        if self.close_on_finish:
+            if told is None:
+                lines.append("Connection: close")
+        elif self.version == "1.0":
+            lines.append("Connection: Keep-Alive")
 
     def write(self, data: bytes) -> None:
         """Send `data`; with the header in front, in the same send, when that hasn't been sent yet."""

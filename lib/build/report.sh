@@ -4,6 +4,8 @@
 # shellcheck disable=SC2154 # bin/compile and workspace.sh set the directories, python.sh sets PYTHON.
 set -euo pipefail
 
+REPORT_FILE=/dev/null # until there's a build cache to put it in
+
 function report::open() {
 	REPORT_FILE="${CACHE_DIR}/report"
 	printf 'started %s\n' "${EPOCHREALTIME}" >"${REPORT_FILE}"

@@ -292,9 +292,6 @@ def test_hostile_database_url_never_stops_the_boot_nor_shows_in_a_log(value: str
         assert server.get("/").status == 200
     assert "hunter2" not in server.log
     assert "at=forged" not in server.log
-    done = boot.run(SHOP, "plan", APPLICATION, env=env)
-    assert done.returncode == 0
-    assert "hunter2" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))

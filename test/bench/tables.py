@@ -54,7 +54,6 @@ STOPS = {
 RESTARTS = {
     **{key: key for key in ("restarts", "answered", "failed")},
     "refused_then_retried": "refused, retried",
-    "stale_then_retried": "closed, retried",
     "answered_per_second": "answers/s",
     "slowest_answer": "slowest answer, s",
     "slowest_exit": "slowest exit, s",

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ def machine() -> dict[str, object]:
 def portable(command: Sequence[str], port: int = 0) -> str:
     """A command as one line that a reader can repeat: no machine paths, the port as $PORT."""
     line = " ".join(command).replace(common.PYTHON, "python").replace(f"{common.ROOT}{os.sep}", "")
+    line = re.sub(r"(?<![\w.])/usr/s?bin/", "", line)
     return line.replace(str(port), "$PORT") if port else line
 
 

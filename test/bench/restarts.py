@@ -1,9 +1,9 @@
 """Restarts under constant load: how many requests fail while one server is replaced by the next, again and again.
 
-Eight clients ask without a pause for a page that takes 50 ms, by the rules of Heroku's router (Dev Center: http-routing,
-error-codes): four keep their connections, four make a new one each time; a refused connection is tried again (H21), a
-connection that is closed without an answer is a failed request (H13). The new server is up before the old one gets
-SIGTERM; the router hears of it 50 ms later.
+Eight clients ask without a pause for a page that takes 50 ms, by the rules of Heroku's router (Dev Center: http-
+routing, error-codes): four keep their connections, four make a new one each time; a refused connection is tried again
+(H21), a connection that is closed without an answer is a failed request (H13). The new server is up before the old
+one gets SIGTERM; the router hears of it 50 ms later.
 """
 
 from __future__ import annotations

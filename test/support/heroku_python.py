@@ -45,7 +45,8 @@ export DYNO_RAM=512 FORWARDED_ALLOW_IPS='*'
 """
 
 COLLECTSTATIC_ADVICE = """
- !     Without static files of its own a site can do without it. On Heroku:
+ !     The traceback above says why. A site without static files of its own can
+ !     do without this step. On Heroku:
  !       heroku config:set DISABLE_COLLECTSTATIC=1
  !     and here: make run RUN_OPTIONS='--env DISABLE_COLLECTSTATIC=1'"""
 

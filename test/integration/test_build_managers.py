@@ -89,7 +89,6 @@ def test_a_run_of_heroku_ci(manager: str, tmp_path: Path, cache: Path) -> None:
 @pytest.mark.parametrize(
     ("directory", "command"),
     [
-        ("backend", "headwaiter --chdir=backend minimal.wsgi:application"),
         ("src/back-end", "headwaiter --chdir=src/back-end minimal.wsgi:application"),
         ("my site", "headwaiter minimal.wsgi:application"),
     ],

@@ -83,9 +83,14 @@ def _serve(argv: Sequence[str], place: str | None, directory: str, started: floa
     budget = plan.decide(chosen, site)
     database.install(chosen, budget)
     database.prepare_fork()
-    _tell(chosen, budget)
     return supervisor.run(
-        chosen, application, processes=budget.processes, threads=budget.threads, directory=directory, started=started
+        chosen,
+        application,
+        processes=budget.processes,
+        threads=budget.threads,
+        directory=directory,
+        started=started,
+        announce=lambda: _tell(chosen, budget),
     )
 
 

@@ -86,12 +86,20 @@ class Listener(socket.socket):
 
 
 def run(
-    settings: Settings, application: Application, *, processes: int, threads: int, directory: str, started: float
+    settings: Settings,
+    application: Application,
+    *,
+    processes: int,
+    threads: int,
+    directory: str,
+    started: float,
+    announce: Callable[[], None],
 ) -> int:
     """Bind, start `processes` workers that serve `application`, and become their keeper.
 
     Returns in a worker only, with its exit status. Raises ListenError when an address can't be had. `threads` counts
-    for one process, `directory` is where the command was given, `started` is time.monotonic() of then.
+    for one process, `directory` is where the command was given, `started` is time.monotonic() of then, and
+    `announce` writes the boot line while the workers already start.
     """
     sockets = listen.bind(settings)
     state: dict[str, Any] = {
@@ -114,6 +122,7 @@ def run(
             control = _fork(number, state)
             if control is not None:
                 return _work(control, number, state, settings, application)
+    announce()
     return _become_keeper(state)
 
 

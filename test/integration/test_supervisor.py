@@ -191,7 +191,7 @@ def test_workers_drain_when_the_parent_has_been_killed(app: Path) -> None:
 
 def test_sigterm_while_the_site_is_imported_ends_at_once(app: Path) -> None:
     """Nobody has been served yet."""
-    (app / "app.py").write_text("print('importing', flush=True)\nimport time\ntime.sleep(600)\n")
+    (app / "app.py").write_text("import time\nprint('importing', flush=True)\nwhile True:\n    time.sleep(0.1)\n")
     server = start(app, "app:application")
     server.wait_for("importing")
     assert server.stop() == 0

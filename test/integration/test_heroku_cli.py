@@ -88,6 +88,31 @@ def test_adding_both_buildpacks_in_order(platform: PlatformApi, checkout: Path) 
     assert f"1. heroku/python\n  2. {OURS}" in second.stdout
 
 
+@pytest.mark.parametrize("before", [[], [PYTHON], ["urn:buildpack:heroku/nodejs"]])
+def test_readmes_own_commands_put_python_first_and_ours_last(
+    platform: PlatformApi, checkout: Path, before: list[str]
+) -> None:
+    """Whatever the app had: nothing, heroku/python already (which the CLI reports), or another language's buildpack."""
+    platform.buildpacks = list(before)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^(heroku buildpacks:\S+ .+)$", text.partition("git push heroku")[0], flags=re.MULTILINE)
+    assert commands
+
+    for command in commands:
+        heroku(platform, checkout, command)
+
+    others = [buildpack for buildpack in before if buildpack != PYTHON]
+    assert platform.buildpacks[:-1] == [*others, PYTHON]
+    assert platform.buildpacks[-1] == commands[-1].split()[-1]
+
+
+def test_set_with_another_language_there_throws_that_out(platform: PlatformApi, checkout: Path) -> None:
+    """Why README doesn't begin with `buildpacks:set heroku/python`: it replaces the first of the list."""
+    platform.buildpacks = ["urn:buildpack:heroku/nodejs"]
+    heroku(platform, checkout, "heroku buildpacks:set heroku/python")
+    assert platform.buildpacks == [PYTHON]
+
+
 @pytest.mark.parametrize("url", [f"{OURS}.git", f"{OURS}#v1", f"{OURS}.git#v1", f"{OURS}/archive/refs/tags/v1.tar.gz"])
 def test_a_pinned_url_is_sent_as_typed(platform: PlatformApi, checkout: Path, url: str) -> None:
     """The CLI neither strips the tag nor asks the registry about a URL."""
@@ -211,7 +236,7 @@ def test_every_heroku_command_in_our_texts_exists(platform: PlatformApi, checkou
     unknown = set()
     for path in our_texts():
         text = path.read_text(encoding="utf-8")
-        for named in re.findall(r"\bheroku ([a-z]+(?::[a-z-]+)*)\b(?!/)", text):
+        for named in re.findall(r"(?<!push )\bheroku ([a-z]+(?::[a-z-]+)*)\b(?!/)", text):
             if named not in commands and not (named in plugins and plugins[named] in text):
                 unknown.add(f"{path.relative_to(ROOT)}: heroku {named}")
     assert not unknown

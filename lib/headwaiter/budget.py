@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 THREADS_PER_PROCESS = 8
 """More threads than this in one process bring nothing.
 
-Measured by test/bench/threads_curve.py, one CPU, 32 clients, requests a second on 1, 4, 6, 8, 12, 16 and 32 threads: 52,
-140, 159, 176, 141, 167, 154 for a view of 3 ms of Python and 10 ms of queries; 187, 186, 187, 185, 188, 186, 184 for
-Python code alone; p95 from 4 threads up the same. Only a view that waits more than 7 times as long as it computes gains
-(46, 187, 277, 374, 559, 748, 1440 for 20 ms of waiting alone): HEADWAITER_THREADS is for that.
+Measured by test/bench/threads_curve.py, one CPU, 32 clients. Requests a second on 1, 4, 6, 8, 12, 16 and 32 threads:
+52, 140, 159, 176, 141, 167, 154 for a view of 3 ms of Python and 10 ms of queries; 187, 186, 187, 185, 188, 186, 184
+for Python code alone; p95 the same from 4 threads up. Only a view that waits more than 7 times as long as it computes
+gains from more (46, 187, 277, 374, 559, 748, 1440 for 20 ms of waiting alone): HEADWAITER_THREADS is for that.
 """
 
 MEMORY_PER_PROCESS_MB = 256

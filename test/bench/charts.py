@@ -147,6 +147,6 @@ def draw(results: Results, folder: Path) -> None:
     for name, (part, chart) in CHARTS.items():
         if part in results:
             chart(results, folder / f"{name}.svg")
-    for part in ("threads_curve", "dynos"):
+    for part, path in (("threads_curve", folder.parent / "threads.svg"), ("dynos", folder / "dynos.svg")):
         if part in results:
-            importlib.import_module(part).chart(results[part], folder / f"{part.replace('_', '-')}.svg")
+            importlib.import_module(part).chart(results[part], path)

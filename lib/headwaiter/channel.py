@@ -42,6 +42,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     lingering = False  # everything is sent; only the client's last words are awaited
     linger_wanted = False
     answering = False  # bytes of the present answer have been sent
+    requests: list[Any]  # complete ones, the first of which a pool thread serves
     request: Any = None  # what has come of the next request
     serving: Any = None  # the request that a pool thread answers now, or answered last
     held: list[Any] | None = None  # pieces that are to leave in one send
@@ -282,7 +283,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
     def _forget_requests(self) -> None:
         with self.requests_lock:
-            forgotten, self.requests = self.requests, []
+            forgotten = list(self.requests)
+            self.requests = []
         for request in forgotten:
             request.close()
         self.worker.loop.touch(self)

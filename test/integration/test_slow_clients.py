@@ -221,7 +221,7 @@ def test_slowhttptest_does_not_bring_it_down(mode: str) -> None:
             "-i",
             "1",
             "-l",
-            "5",
+            "3",
             "-x",
             "20",
             "-w",

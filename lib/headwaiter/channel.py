@@ -14,6 +14,7 @@ from typing import Any
 from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 
+from headwaiter import router
 from headwaiter.request import Parser, RetryLaterError
 from headwaiter.spool import OutBuffer, sendable
 from headwaiter.task import AppTask, RefusalTask
@@ -268,7 +269,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         request = self.requests[0]
         self.answering, self.serving = False, request
         limit = self.worker.settings.queue_seconds
-        if limit and not request.error and time.monotonic() - request.received_at > limit:
+        if limit and not request.error and self._waited(request) > limit:
             request.error = RetryLaterError("The server is busy. Please try again in a moment.")
         if request.error:
             self.linger_wanted = True
@@ -280,6 +281,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             raise
         if self.needs_a_look():
             self.worker.loop.touch(self)
+
+    def _waited(self, request: Any) -> float:
+        """Return how many seconds ago `request` was complete; behind a router, also while nobody had accepted it."""
+        waited = time.monotonic() - request.received_at
+        start = request.headers.get("X_REQUEST_START") if self.worker.behind_router else None
+        if start and request.body_rcv is None:  # a slow upload's time is its client's
+            waited = max(waited, router.seconds_since_start(start) or 0.0)
+        return float(waited)
 
     def _forget_requests(self) -> None:
         with self.requests_lock:

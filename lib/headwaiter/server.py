@@ -221,23 +221,26 @@ class Worker:
         """Tell whether a new connection is welcome: there's room, and a thread is free or nobody else has one either.
 
         While other processes share the listening socket, each takes only what it can begin at once. When all are busy
-        for long, connections come in none the less: leaving clients are noticed only then, and waiting is measured.
+        for long, each takes one more request for each of its threads: clients that leave are noticed only then.
         """
         now = time.monotonic()
         if self.drain or now < self.no_accept_before:
             return False
         if self.processes > 1 and not self.dispatcher.has_rest():
-            if self.gated_since is None:
-                self.gated_since = now
-            if now - self.gated_since < GATE_SECONDS:
+            self.gated_since = self.gated_since or now
+            queued = len(self.dispatcher.queue)
+            if now - self.gated_since < GATE_SECONDS or queued >= len(self.dispatcher.seats):
                 return False
         else:
             self.gated_since = None
-        return len(self.map) < self.adj.connection_limit or self.watch.make_room()
+        if len(self.map) < self.adj.connection_limit or self.watch.make_room():
+            return True
+        self.no_accept_before = now + PAUSE_AFTER_FAILED_ACCEPT
+        return False
 
     def takes_bursts(self) -> bool:
         """Tell whether several connections may be accepted at once."""
-        return self.processes == 1 or self.gated_since is not None
+        return self.processes == 1
 
     def closes_connections(self) -> bool:
         """Tell whether answers end their connection: when draining, and when another process may be less busy."""

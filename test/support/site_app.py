@@ -84,6 +84,11 @@ def pid(environ: Any, start_response: Any, number: int) -> Iterable[bytes]:
     return answer(start_response, str(os.getpid()).encode())
 
 
+def busy(environ: Any, start_response: Any, milliseconds: int) -> Iterable[bytes]:
+    time.sleep(milliseconds / 1000)
+    return pid(environ, start_response, 0)
+
+
 def count(environ: Any, start_response: Any, number: int) -> Iterable[bytes]:
     """How often the path in X-Count was served."""
     return answer(start_response, str(served.get(environ["HTTP_X_COUNT"], 0)).encode())
@@ -120,6 +125,7 @@ VIEWS: dict[str, Any] = {
     "/upload": upload,
     "/echo": echo,
     "/pid": pid,
+    "/busy": busy,
     "/count": count,
     "/grow": grow,
     "/told": told,

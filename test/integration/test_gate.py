@@ -1,0 +1,91 @@
+"""Several processes on one listening socket: none hoards what another could begin."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+
+from boot import eventually
+from worker import connect, read_answer, workers
+
+GET = b"GET %s HTTP/1.1\r\nHost: gate\r\n\r\n"
+
+
+def test_each_process_takes_what_it_can_begin() -> None:
+    """Eight requests at once for two processes of four threads: four each, or now and then five and three.
+
+    A process that accepts whenever it can gets six or more of them in most rounds.
+    """
+    with workers(threads=4, processes=2) as server:
+        eventually(lambda: len(server.children()) == 2)
+        too_many = 0
+        for _ in range(5):
+            clients = []
+            for _ in range(8):
+                clients.append(connect(server.port))
+                clients[-1].sendall(GET % b"/busy?300")
+            pids = Counter(read_answer(client)[2] for client in clients)
+            too_many += max(pids.values()) - 4
+            for client in clients:
+                client.close()
+        assert too_many <= 3
+
+
+def test_a_long_queue_is_shared() -> None:
+    """All are busy for long: what waits in the kernel goes to whoever is free next, not to the first that looks."""
+    with workers(threads=2, processes=2) as server:
+        eventually(lambda: len(server.children()) == 2)
+        clients = [connect(server.port) for _ in range(60)]
+        for client in clients:
+            client.sendall(GET % b"/busy?100")
+        pids = Counter(read_answer(client)[2] for client in clients)
+        assert min(pids.values()) >= 20
+
+
+def test_a_process_that_hangs_leaves_the_others_their_work() -> None:
+    """A stopped process accepts nothing; the next one serves everybody."""
+    with workers(threads=2, processes=2) as server:
+        eventually(lambda: len(server.children()) == 2)
+        stopped = server.children()[0]
+        os.kill(stopped, signal.SIGSTOP)
+        for _ in range(10):
+            assert server.get("/").status == 200
+        os.kill(stopped, signal.SIGCONT)
+
+
+def test_a_saturated_process_sends_kept_connections_away() -> None:
+    """Connections that are kept stay with their process; it closes them while its own requests have to wait."""
+    with workers(threads=1, processes=2) as server:
+        kept = connect(server.port)
+        kept.sendall(GET % b"/pid")
+        _, headers, busy = read_answer(kept)
+        assert "connection" not in headers
+        others = []
+        while len(others) < 2:  # as many connections to the same process
+            client = connect(server.port)
+            client.sendall(GET % b"/pid")
+            if read_answer(client)[2] == busy:
+                others.append(client)
+        for client in [kept, *others]:
+            client.sendall(GET % b"/busy?400")
+            time.sleep(0.05)
+        closing = [read_answer(client)[1].get("connection") for client in [kept, *others]]
+        assert closing == ["close", "close", None]
+
+
+def test_idle_connections_do_not_keep_the_gate_shut() -> None:
+    """Clients that say nothing take no thread, so there's always room for one more."""
+    with workers(threads=1, processes=2) as server:
+        silent = [connect(server.port) for _ in range(200)]
+        assert server.get("/").status == 200
+        assert silent
+
+
+def test_behind_a_router_a_request_that_nobody_accepted_in_time_gets_503() -> None:
+    """It waited in the kernel's queue, where nobody measures: X-Request-Start tells."""
+    for trusted, status in ((True, 503), (False, 200)):
+        with workers(settings={"trust_proxy": trusted}) as server:
+            start = {"X-Request-Start": str(int(time.time() * 1000) - 40_000)}
+            assert server.get("/", start).status == status

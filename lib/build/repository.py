@@ -175,7 +175,7 @@ def decode(data: bytes) -> str:
             return data.decode(encoding, errors="replace")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-    except (SyntaxError, ValueError):
+    except (LookupError, SyntaxError, ValueError):  # LookupError: Python 3.14 tries the codec, and hex is none for text
         encoding = "latin-1"
     if not TEXT_CODEC.match(encoding):
         encoding = "latin-1"

@@ -88,6 +88,7 @@ def main() -> int:
 
     if order["processes"] == 1:
         return run()
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until a worker has its own handler
     pids = [pid for _ in range(order["processes"]) if (pid := _fork(run))]
     listener.close()
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 from check_sites import DATABASE
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import FileSystemStorage
+from django.utils.functional import SimpleLazyObject
 from headwaiter import check
 from headwaiter.checks import facts, loggers, migrations, source
 from headwaiter.checks.probe import digest
-from headwaiter.checks.site import url_endpoint
+from headwaiter.checks.site import Site, url_endpoint
 from headwaiter.project import Project
 
 
@@ -153,3 +156,27 @@ def test_manage_py_names_the_settings(tmp_path: Path, line: str) -> None:
 
     assert check.settings_of_manage_py(path) == "mysite.settings"
     assert check.settings_of_manage_py(tmp_path / "none.py") is None
+
+
+class Refusing:
+    """Django's settings with an empty SECRET_KEY."""
+
+    @property
+    def SECRET_KEY(self) -> str:  # noqa: N802  # the setting's name
+        raise ImproperlyConfigured("The SECRET_KEY setting must not be empty.")
+
+
+def test_an_empty_secret_key_is_one_that_is_not_there() -> None:
+    """Django raises when it is asked for: the finding is E015, not a traceback."""
+    assert facts._secret_key(Refusing()) == ""
+    assert Site(settings=Refusing()).get("SECRET_KEY") is None
+
+
+def test_a_storage_that_cannot_be_made_keeps_nothing_on_this_disk() -> None:
+    """Storages made when first asked raise what they like: KeyError for an address of no known kind."""
+
+    def make() -> FileSystemStorage:
+        raise KeyError(None)
+
+    assert facts._is_a(FileSystemStorage, FileSystemStorage())
+    assert not facts._is_a(FileSystemStorage, SimpleLazyObject(make))

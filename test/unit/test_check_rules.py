@@ -34,6 +34,7 @@ LOCMEM, REDIS = "django.core.cache.backends.locmem.LocMemCache", "django.core.ca
 FILES = "django.core.cache.backends.filebased.FileBasedCache"
 SESSIONS = "django.contrib.sessions.backends."
 MAIL = "django.core.mail.backends."
+STATIC_FILES_BEFORE_4_2 = "django.contrib.staticfiles.storage.StaticFilesStorage"
 HEROKU_REDIS = "rediss://:secret@ec2-9.compute-1.amazonaws.com:6380"
 POOLED_URL = DATABASE_URL.replace("5432", "5433")
 PGBOUNCER = "postgres://someone:correct-horse-battery@127.0.0.1:6000/d1abc"
@@ -53,6 +54,7 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("E001", {}, {"secret_key_changes": True}),
     ("E002", {"SECRET_KEY": "django-insecure-abcdefghijklmnopqrstuvwxyz"}, {}),
     ("E002", {}, {"secret_key_in_source": True}),
+    ("E015", {"SECRET_KEY": ""}, {}),
     ("W003", {}, {"secret_key_made_up": "get_random_secret_key()", "environ": {"DJANGO_SECRET_KEY": None}}),
     ("E004", {"DEBUG": True}, {}),
     ("E005", {"ALLOWED_HOSTS": []}, {}),
@@ -91,6 +93,7 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("I114", {}, {"procfile": {}}),
     ("I114", {}, {"procfile": None, "project": {"release_process": False}}),
     ("W201", without("whitenoise"), {}),
+    ("W201", {**without("whitenoise"), "STORAGES": None, "STATICFILES_STORAGE": STATIC_FILES_BEFORE_4_2}, {}),
     ("E202", {"STATIC_ROOT": None}, {}),
     ("E203", {}, {"static_manifest_missing": "staticfiles/staticfiles.json"}),
     ("E203", {"STATIC_ROOT": "/nowhere"}, {"static_manifest_missing": "/nowhere/staticfiles.json"}),

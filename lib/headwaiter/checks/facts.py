@@ -36,7 +36,7 @@ def gather(found: project.Project, settings: Settings, application: Any, environ
     module = getattr(site_settings, "SETTINGS_MODULE", "") or ""
     on_dyno = is_on_dyno(environ)
     files = source.settings_files(module)
-    key = str(site_settings.SECRET_KEY)
+    key = _secret_key(site_settings)
     app_json = read_json(root / "app.json")
     site = Site(
         settings=site_settings,
@@ -95,6 +95,16 @@ def read_procfile(path: Path) -> Mapping[str, str] | None:
     return dict(re.findall(r"^([A-Za-z0-9_-]+):[ \t]*(.+?)[ \t]*\r?$", text, re.MULTILINE))
 
 
+def _secret_key(settings: Any) -> str:
+    """The key in force, "" where there's none: asked for that, Django raises."""
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        return str(settings.SECRET_KEY)
+    except ImproperlyConfigured:
+        return ""
+
+
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)
@@ -146,8 +156,16 @@ def _of_the_models() -> dict[str, Any]:
 
     fields = (field for model in apps.get_models() for field in model._meta.local_fields)
     files = (field for field in fields if isinstance(field, FileField))
-    local = (f"{file.model._meta.label}.{file.name}" for file in files if isinstance(file.storage, FileSystemStorage))
+    local = (f"{file.model._meta.label}.{file.name}" for file in files if _is_a(FileSystemStorage, file.storage))
     return {"local_file_fields": tuple(local)}
+
+
+def _is_a(kind: type, storage: object) -> bool:
+    """Whether the storage is of that kind. Some are made when first asked, and raise what they like."""
+    try:
+        return isinstance(storage, kind)
+    except Exception:
+        return False
 
 
 def _of_the_urls(site: Site) -> dict[str, Any]:
@@ -180,7 +198,7 @@ def _of_static_files(site: Site) -> dict[str, Any]:
     if "django.contrib.staticfiles" not in site.get("INSTALLED_APPS", []) or not site.get("STATIC_ROOT"):
         return {}
     storage = staticfiles_storage
-    if not isinstance(storage, ManifestFilesMixin) or not isinstance(storage, FileSystemStorage):
+    if not _is_a(ManifestFilesMixin, storage) or not _is_a(FileSystemStorage, storage):
         return {}
     if not storage.manifest_strict or storage.manifest_storage.exists(storage.manifest_name):
         return {}

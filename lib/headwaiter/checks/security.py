@@ -46,6 +46,18 @@ def secret_key_in_source(site: Site) -> Iterator[Seen | str]:
 
 
 @rule(
+    "E015",
+    "SECRET_KEY is empty",
+    why="Django refuses to work without one: requests are answered with 500.",
+    mend=_SET_KEY,
+    covers=("security.W009",),
+)
+def secret_key_empty(site: Site) -> Iterator[Seen | str]:
+    if not site.get("SECRET_KEY"):
+        yield "SECRET_KEY is empty or isn't set"
+
+
+@rule(
     "W003",
     "SECRET_KEY may be made up when it isn't set",
     why="A key that the settings make up and keep in a file is lost with the dyno's disk, at every restart.",

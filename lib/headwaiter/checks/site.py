@@ -50,8 +50,13 @@ class Site:
     django_checks_errors: tuple[str, ...] = ()
 
     def get(self, name: str, default: Any = None) -> Any:
-        """A setting, or `default` where this Django doesn't know it."""
-        return getattr(self.settings, name, default)
+        """A setting, or `default` where this Django doesn't know it. Django refuses to give an empty SECRET_KEY."""
+        from django.core.exceptions import ImproperlyConfigured
+
+        try:
+            return getattr(self.settings, name, default)
+        except ImproperlyConfigured:
+            return default
 
     def overridden(self, name: str) -> bool:
         """Whether the site chose it: set, and not to Django's default (django-configurations sets them all to that)."""

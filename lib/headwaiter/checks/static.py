@@ -16,7 +16,9 @@ _SERVERS = ("whitenoise", "servestatic", "dj_static", "static_ranges")
 
 def storage_class(site: Site, alias: str) -> Any:
     """The class behind an alias of STORAGES. Raises ImportError, as Django will, when there is none."""
-    path = site.get("STORAGES")[alias]["BACKEND"]
+    before_4_2 = {"default": "DEFAULT_FILE_STORAGE", "staticfiles": "STATICFILES_STORAGE"}
+    storages = site.get("STORAGES")
+    path = storages[alias]["BACKEND"] if storages else site.get(before_4_2[alias])
     module, _, name = str(path).rpartition(".")
     return getattr(import_module(module), name)
 

@@ -6,8 +6,10 @@ A part is a module with `run(quick: bool) -> dict[str, object]`; what it returns
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +24,15 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(__file__).resolve().parent / "site"  # the applications under test; every server runs with this as its cwd
 PYTHON = sys.executable
 
+
+def _snapshot() -> Path:
+    """A copy of lib/ for this run: who edits a file meanwhile doesn't change what is measured."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-lib-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(shutil.copytree(ROOT / "lib", folder / "lib", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+LIB = _snapshot()
 _CPUS = sorted(os.sched_getaffinity(0))
 SERVER_CPU = {_CPUS[0]}
 LOAD_CPU = {_CPUS[-1]}

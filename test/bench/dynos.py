@@ -42,8 +42,8 @@ def _granian(port: int) -> list[str]:
 
 SERVERS: dict[str, tuple[Command, dict[str, str]]] = {
     # Each as its documentation says for Heroku; WEB_CONCURRENCY=2 is what heroku/python sets on 512 MB.
-    "headwaiter": (_headwaiter, {"PYTHONPATH": str(common.ROOT / "lib"), "HEADWAITER_WEB_DYNOS": str(DYNOS)}),
-    "headwaiter, number of dynos unknown": (_headwaiter, {"PYTHONPATH": str(common.ROOT / "lib")}),
+    "headwaiter": (_headwaiter, {"PYTHONPATH": str(common.LIB), "HEADWAITER_WEB_DYNOS": str(DYNOS)}),
+    "headwaiter, number of dynos unknown": (_headwaiter, {"PYTHONPATH": str(common.LIB)}),
     "gunicorn, Heroku's settings (2 x 5 threads)": (
         _gunicorn(f"--config={HERE / 'heroku_gunicorn.conf.py'}", "--workers=2", "--threads=5"),
         {"WEB_CONCURRENCY": "2", "BENCH_ACCESS_LOG": "off"},

@@ -95,7 +95,7 @@ class Kind:
     several_processes: bool = True
 
 
-_LIB = {"PYTHONPATH": str(common.ROOT / "lib")}
+_LIB = {"PYTHONPATH": str(common.LIB)}
 _QUIET = {"BENCH_ACCESS_LOG": "off"}
 HIGH_LIMIT = ("--connection-limit=10000", "--asyncore-use-poll")
 

@@ -242,6 +242,16 @@ def test_a_site_that_has_not_is_left_in_peace(settings: dict[str, Any], facts: d
     assert found(site(settings, **facts)) == []
 
 
+@pytest.mark.parametrize(
+    ("directory", "command"), [(".", "headwaiter shop.wsgi:app"), ("src", "headwaiter --chdir=src shop.wsgi:app")]
+)
+def test_another_server_in_the_procfile_is_told_the_sites_own_command(directory: str, command: str) -> None:
+    """The mend can be copied as it stands, for a site in a subdirectory too."""
+    facts = {"application_name": "shop.wsgi:app", "project": {"directory": directory, "release_process": True}}
+    findings, _ = examine(site(procfile={"web": "gunicorn shop.wsgi:app", "release": "x"}, **facts))
+    assert [finding.mend for finding in findings] == [f"delete the web line from the Procfile, or:  web: {command}"]
+
+
 def test_every_rule_has_a_bad_site() -> None:
     """No rule without a site that shows it."""
     assert {f"headwaiter.{code}" for code, _, _ in BAD} == set(RULES)

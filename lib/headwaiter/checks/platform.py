@@ -162,7 +162,16 @@ def other_server(site: Site) -> Iterator[Seen | str]:
     web = (site.procfile or {}).get("web", "")
     other = re.search(rf"(?<![\w.-])({_SERVERS})(?![\w.-])", web)  # a script may well start headwaiter
     if other and "headwaiter" not in web:
-        yield f"web: ... {other[1]} ..."
+        yield Seen(f"web: ... {other[1]} ...", _web_line(site))
+
+
+def _web_line(site: Site) -> str | None:
+    """The mend with the site's own command, where the build or the user named the application."""
+    if not site.application_name:
+        return None
+    directory = site.project.get("directory") or "."
+    chdir = "" if directory == "." else f"--chdir={directory} "
+    return f"delete the web line from the Procfile, or:  web: headwaiter {chdir}{site.application_name}"
 
 
 @rule(
@@ -173,7 +182,7 @@ def other_server(site: Site) -> Iterator[Seen | str]:
 )
 def development_server(site: Site) -> Iterator[Seen | str]:
     if "runserver" in (site.procfile or {}).get("web", ""):
-        yield "web: ... runserver ..."
+        yield Seen("web: ... runserver ...", _web_line(site))
 
 
 def _formation(site: Site) -> Mapping[str, Any]:

@@ -44,6 +44,18 @@ def printed(*findings: Finding, fail_level: str = "error", as_json: bool = False
     return stream.getvalue(), status
 
 
+def test_many_findings_of_one_id_do_not_drown_the_others() -> None:
+    """Three are told and the rest counted; the sum and --json have all of them."""
+    alike = [Finding("some_app.W001", "warning", f"View {number} has no schema") for number in range(80)]
+
+    text, _ = printed(*alike, NOTE)
+
+    assert text.count("some_app.W001: View") == 3
+    assert "and 77 more of some_app.W001: --json has them all\n80 warnings, 1 note" in text
+    assert NOTE.title in text
+    assert len(json.loads(printed(*alike, as_json=True)[0])["findings"]) == 80
+
+
 def test_a_finding_in_a_log_is_plain_whole_lines() -> None:
     """No colour, no folding: each part of a finding is one line, to be found with grep."""
     assert printed(ERROR) == (

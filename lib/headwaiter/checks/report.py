@@ -22,6 +22,7 @@ from .secrets import secrets_of
 from .silence import reasons, silence
 
 _COLOURS = {"critical": "1;31", "error": "31", "warning": "33", "info": "36"}
+MOST_ALIKE = 3  # of one id: some packages' checks say the same of each of eighty views
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,16 @@ class Result:
         versions = f"Django {about['django']}, Waitress {about['waitress'] or 'none'}, Python {about['python']}"
         yield f"headwaiter check: {about['settings'] or 'no settings module'} ({versions})"
         yield from _not_on_dyno(self, style) if not about["on_dyno"] else ()
+        told: Counter[str] = Counter()
         for finding in self.findings:
-            yield ""
-            yield from _finding(finding, style)
+            told[finding.id] += 1
+            if told[finding.id] <= MOST_ALIKE:
+                yield ""
+                yield from _finding(finding, style)
         yield ""
+        for identifier, count in told.items():
+            if count > MOST_ALIKE:
+                yield f"and {count - MOST_ALIKE} more of {identifier}: --json has them all"
         for finding, reason in self.silenced:
             yield f"silenced: {finding.id}, {finding.title} ({reason or 'no reason given'})"
         for skipped in self.skipped:

@@ -164,13 +164,15 @@ class Load:
         self.port, self.stopping = port, False
         self.answered = 0
         self.failures: list[str] = []
-        self.threads = [threading.Thread(target=self._client, args=(kept,)) for kept in [True, False] * (clients // 2)]
+        self.threads = [
+            threading.Thread(target=self._client, args=(kept,), daemon=True) for kept in [True, False] * (clients // 2)
+        ]
         for thread in self.threads:
             thread.start()
 
     def _client(self, kept: bool) -> None:
         client = None
-        while not self.stopping:
+        while not (self.stopping or self.failures):
             try:
                 client = client or socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
             except ConnectionRefusedError:
@@ -205,13 +207,13 @@ def test_restarts_under_load_fail_no_request(processes: int) -> None:
     """Again and again, one server takes over the port from the other; new and kept connections, none is let down."""
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
-    load = None
-    for _ in range(ROUNDS):
-        with workers(processes=processes, env={"LISTEN_PORT": str(port)}) as server:
-            load = load or Load(port, clients=8)
-            load.wait_for_answers(20)
-            assert server.stop() == 0
-    assert load
-    load.stop()
+    load = Load(port, clients=8)
+    try:
+        for _ in range(ROUNDS):
+            with workers(processes=processes, env={"LISTEN_PORT": str(port)}) as server:
+                load.wait_for_answers(20)
+                assert server.stop() == 0
+    finally:
+        load.stop()
     assert load.failures == []
     assert load.answered > ROUNDS * 20

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from headwaiter import log
+from headwaiter import early, log
 from headwaiter.keeper import WORKER_VARIABLE
 
 if TYPE_CHECKING:
@@ -44,24 +43,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 def serve(argv: Sequence[str]) -> int:
     """Serve the site until drained. In the parent this never returns: it becomes the keeper of the workers."""
     started, directory = time.monotonic(), str(Path.cwd())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
     place = os.environ.pop(WORKER_VARIABLE, None)
     gc.disable()  # importing only makes objects that stay; the workers turn it on
-    from headwaiter import listen, project, settings
+    with early.leaving_at_once():
+        from headwaiter import listen, project, settings
 
-    try:
-        return _serve(argv, place, directory, started)
-    except settings.SettingsError as error:
-        return _fail(USAGE, str(error))
-    except project.ProjectError as error:
-        return _fail(CONFIG, str(error), error.details)
-    except listen.ListenError as error:
-        return _fail(USAGE, str(error))
+        try:
+            go = _load(argv, place, directory, started)
+        except (settings.SettingsError, listen.ListenError) as error:
+            return _fail(USAGE, str(error))
+        except project.ProjectError as error:
+            return _fail(CONFIG, str(error), error.details)
+    return go()
 
 
-def _serve(argv: Sequence[str], place: str | None, directory: str, started: float) -> int:
-    from headwaiter import console, database, project, settings, supervisor
+def _load(argv: Sequence[str], place: str | None, directory: str, started: float) -> Callable[[], int]:
+    """Load the site and decide everything; return what is left to do, and forks."""
+    from headwaiter import console, database, listen, project, settings, supervisor
 
     site = project.find()
     chosen = settings.load(argv, os.environ, site)
@@ -74,20 +72,23 @@ def _serve(argv: Sequence[str], place: str | None, directory: str, started: floa
     application = project.load_application(chosen.application, call=chosen.call)
     console.show_errors()
     if place is not None:
-        database.install(chosen)
+        again = supervisor.Place.parse(place)
+        database.install(chosen, again.budget())
         database.prepare_fork()
-        return supervisor.run_again(place, chosen, application)
+        control = supervisor.join(again)
+        return lambda: supervisor.run_again(control, again, chosen, application)
 
     from headwaiter import plan
 
     budget = plan.decide(chosen, site)
     database.install(chosen, budget)
     database.prepare_fork()
-    return supervisor.run(
+    sockets = listen.bind(chosen)
+    return lambda: supervisor.run(
         chosen,
         application,
-        processes=budget.processes,
-        threads=budget.threads,
+        sockets,
+        budget,
         directory=directory,
         started=started,
         announce=lambda: _tell(chosen, budget),
@@ -127,11 +128,6 @@ def _raise_open_files_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _leave(number: int, _frame: object) -> NoReturn:
-    """End while the site is still being imported: nobody has been served yet."""
-    os._exit(0 if number == signal.SIGTERM else 128 + number)
 
 
 def _fail(status: int, message: str, details: str = "") -> int:

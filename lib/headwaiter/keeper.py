@@ -93,6 +93,7 @@ class Keeper:
         self.directory: str = state["directory"]
         self.threads: int = state["threads"]
         self.processes: int = state["processes"]
+        self.connections: list[int] = state["connections"]  # what the budget counted on, for a worker's advice
         self.drain_seconds: float = state["drain_seconds"]
         self.boot: dict[str, object] | None = state["boot"]  # what the ready line says, until it's said
         self.started: float = state["started"]
@@ -248,7 +249,7 @@ class Keeper:
     def start(self, number: int, *, successor: bool = False) -> None:
         """Start the command again as worker `number`; it loads the site, says so and waits for GO."""
         ours, theirs = _socket_pair()
-        numbers = [number, theirs, self.processes, self.threads, *self.listeners]
+        numbers = [number, theirs, self.processes, self.threads, *self.connections, *self.listeners]
         environ = {**os.environ, WORKER_VARIABLE: ",".join(map(str, numbers))}
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         pid = os.fork()

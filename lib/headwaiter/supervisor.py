@@ -10,11 +10,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from headwaiter import keeper, listen, log, server
+from headwaiter.budget import Budget
 from headwaiter.settings import Settings
 
 LEAVE_SECONDS = 3.0  # how long a drained worker's own threads may hold it up
@@ -88,26 +89,25 @@ class Listener(socket.socket):
 def run(
     settings: Settings,
     application: Application,
+    sockets: Sequence[socket.socket],
+    budget: Budget,
     *,
-    processes: int,
-    threads: int,
     directory: str,
     started: float,
     announce: Callable[[], None],
 ) -> int:
-    """Bind, start `processes` workers that serve `application`, and become their keeper.
+    """Start the budget's workers, which serve `application` on the bound `sockets`, and become their keeper.
 
-    Returns in a worker only, with its exit status. Raises ListenError when an address can't be had. `threads` counts
-    for one process, `directory` is where the command was given, `started` is time.monotonic() of then, and
-    `announce` writes the boot line while the workers already start.
+    Returns in a worker only, with its exit status. `directory` is where the command was given, `started` is
+    time.monotonic() of then, and `announce` writes the boot line while the workers already start.
     """
-    sockets = listen.bind(settings)
     state: dict[str, Any] = {
-        "boot": {**listen.describe(sockets[0]), "processes": processes, "threads": threads},
+        "boot": {**listen.describe(sockets[0]), "processes": budget.processes, "threads": budget.threads},
         "listeners": [one.detach() for one in sockets],
         "workers": [],
-        "processes": processes,
-        "threads": threads,
+        "processes": budget.processes,
+        "threads": budget.threads,
+        "connections": [budget.dynos, budget.reserve, budget.limit or 0],
         "drain_seconds": settings.drain_seconds,
         "command": [sys.executable, *sys.orig_argv[1:]],
         "directory": directory,
@@ -118,7 +118,7 @@ def run(
     if settings.preload:
         _warn_about_threads()
         gc.freeze()  # the collector then leaves the shared pages alone
-        for number in range(1, processes + 1):
+        for number in range(1, budget.processes + 1):
             control = _fork(number, state)
             if control is not None:
                 return _work(control, number, state, settings, application)
@@ -140,17 +140,44 @@ def _fork(number: int, state: dict[str, Any]) -> Control | None:
     return Control(theirs.detach())
 
 
-def run_again(place: str, settings: Settings, application: Application) -> int:
-    """Serve as the worker that the keeper started in `place`, once it says so; return the exit status."""
-    number, control_fd, processes, threads, *fds = map(int, place.split(","))
-    for fd in (control_fd, *fds):
+class Place(NamedTuple):
+    """What the keeper tells a worker that it starts, in keeper.WORKER_VARIABLE."""
+
+    number: int
+    control: int  # file descriptor
+    processes: int
+    threads: int
+    dynos: int
+    reserve: int
+    limit: int  # 0: no limit is known
+    listeners: tuple[int, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """Read what Keeper.start() wrote."""
+        number, control, processes, threads, dynos, reserve, limit, *listeners = map(int, text.split(","))
+        return cls(number, control, processes, threads, dynos, reserve, limit, tuple(listeners))
+
+    def budget(self) -> Budget:
+        """The budget of the first boot, as far as a worker needs it."""
+        return Budget(self.processes, self.threads, self.dynos, limit=self.limit or None, reserve=self.reserve)
+
+
+def join(place: Place) -> Control | None:
+    """Tell the keeper that the site is loaded and wait until this worker may serve; None when the keeper has gone."""
+    for fd in (place.control, *place.listeners):
         os.set_inheritable(fd, False)
     gc.freeze()
-    control = Control(control_fd)
-    if not control.wait():
+    control = Control(place.control)
+    return control if control.wait() else None
+
+
+def run_again(control: Control | None, place: Place, settings: Settings, application: Application) -> int:
+    """Serve as the worker that the keeper started in `place`; return the exit status."""
+    if control is None:
         return 0
-    state = {"listeners": fds, "processes": processes, "threads": threads}
-    return _work(control, number, state, settings, application)
+    state = {"listeners": place.listeners, "processes": place.processes, "threads": place.threads}
+    return _work(control, place.number, state, settings, application)
 
 
 def _work(control: Control, number: int, state: dict[str, Any], settings: Settings, application: Application) -> int:

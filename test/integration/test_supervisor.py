@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from boot import Server, boot, eventually, run, start
+from boot import Server, boot, eventually, run, starting
 
 APP = """
 import os, signal, threading, time
@@ -189,12 +189,32 @@ def test_workers_drain_when_the_parent_has_been_killed(app: Path) -> None:
         assert refused(server.port)
 
 
-def test_sigterm_while_the_site_is_imported_ends_at_once(app: Path) -> None:
-    """Nobody has been served yet."""
-    (app / "app.py").write_text("import time\nprint('importing', flush=True)\nwhile True:\n    time.sleep(0.1)\n")
-    server = start(app, "app:application")
-    server.wait_for("importing")
-    assert server.stop() == 0
+HANGS_IN_C = """
+import ctypes
+lock, libc = ctypes.create_string_buffer(128), ctypes.CDLL(None)
+print("importing", flush=True)
+while True:
+    libc.pthread_mutex_lock(lock)
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_while_the_site_is_imported_ends_it_at_once(app: Path, number: int, status: int) -> None:
+    """Nobody has been served yet. No handler of Python's would run while the import waits in C, for a database."""
+    (app / "app.py").write_text(HANGS_IN_C)
+    with starting(app, "app:application") as server:
+        server.wait_for("importing")
+        assert server.stop(number) == status
+
+
+def test_a_replacement_that_hangs_in_its_import_does_not_hold_up_the_end(app: Path) -> None:
+    """Nor does one that waits for its turn to serve."""
+    with boot(app, "--processes=2", "app:application") as server:
+        (app / "app.py").write_text(HANGS_IN_C)
+        os.kill(server.children()[0], signal.SIGKILL)
+        server.wait_for("importing")
+        assert server.stop() == 0
+        assert "of draining: killed" not in server.log
 
 
 def test_it_runs_as_process_one_and_collects_orphans(app: Path) -> None:

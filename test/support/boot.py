@@ -168,10 +168,23 @@ def boot(
     wrapper: tuple[str, ...] = (),
 ) -> Iterator[Server]:
     """Start headwaiter and wait until it is ready; leave no process behind, however the test ends."""
-    server = start(directory, *arguments, env=env, python=python, wrapper=wrapper)
-    try:
+    with starting(directory, *arguments, env=env, python=python, wrapper=wrapper) as server:
         ready = server.wait_for(r"at=ready .*?(?:port=(\d+)|unix=)")[0]
         server.port = int(ready[1] or 0)
+        yield server
+
+
+@contextlib.contextmanager
+def starting(
+    directory: Path | str,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    python: str = sys.executable,
+    wrapper: tuple[str, ...] = (),
+) -> Iterator[Server]:
+    """Start headwaiter and go on at once; leave no process behind, however the test ends."""
+    server = start(directory, *arguments, env=env, python=python, wrapper=wrapper)
+    try:
         yield server
     finally:
         with contextlib.suppress(ProcessLookupError):

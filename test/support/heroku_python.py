@@ -125,7 +125,16 @@ def install(manager: str, lock: Path, home: Path, environment: dict[str, str]) -
     build_dir = lock.parent
     with_tests = "INSTALL_TEST" in os.environ
     if manager == "pip":
-        command = [*pip(), "--python", str(home / "bin/python"), "install", "--quiet", "--no-compile", "-r", lock.name]
+        command = [
+            *pip(),
+            "--python",
+            str(home / "bin/python"),
+            "install",
+            "--progress-bar=off",
+            "--no-compile",
+            "-r",
+            lock.name,
+        ]
         say("-----> Installing dependencies using 'pip install -r requirements.txt'")
         if with_tests and (build_dir / "requirements-test.txt").is_file():
             command += ["-r", "requirements-test.txt"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 import common
 import record
 
+BUSY = 2.5  # load average: our own parts leave less than that behind on two CPUs
 PARTS = {  # in this order; NAME: module
     "slow_clients": "slow",
     "sigterm": "sigterm",
@@ -65,6 +67,8 @@ def main(argv: list[str]) -> int:
         if options.only and name not in options.only:
             continue
         common.log(f"-----> {name}")
+        if os.getloadavg()[0] > BUSY:
+            common.log(f" !     Something else is running here (load {os.getloadavg()[0]:.1f}): ratios will be noisy.")
         started = time.perf_counter()
         try:
             figures = importlib.import_module(module).run(options.quick)

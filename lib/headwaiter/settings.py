@@ -217,7 +217,7 @@ class Settings:
     ipv4: bool = True
     ipv6: bool = True
     unix_socket_perms: int = 0o600
-    waitress: Mapping[str, Any] = field(default_factory=dict)  # for waitress.adjustments.Adjustments(**waitress)
+    waitress: Mapping[str, Any] = field(default_factory=dict)  # Waitress's options that somebody chose, and the trust
     advice: tuple[str, ...] = ()  # sentences for the boot log: settings that work, but hardly as meant
 
 
@@ -288,25 +288,13 @@ def _waitress_value(cast: Callable[[str], Any]) -> Callable[[str], Any]:
     return parse
 
 
-def waitress_defaults(*, trust_proxy: bool, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return our defaults for Waitress's options, as far as the installed Waitress knows them."""
-    chosen: dict[str, Any] = {
-        "asyncore_use_poll": True,  # select() takes the process down at file descriptor 1024
-        "connection_limit": 8192,  # idle and slow clients hold connections, never a thread; 100 makes the server deaf
-        "channel_request_lookahead": 1,  # a client that left is noticed while its request still waits
-        "channel_timeout": 120,  # longer than the router's 90 s, or it sends requests into a closing connection
-        "cleanup_interval": 5,  # how soon after its timeout an idle connection goes
-        "inbuf_overflow": 65_536,  # times thousands of slow uploads; the rest goes to a temporary file
-        "outbuf_overflow": 262_144,  # times thousands of slow readers
-        "ident": None,  # nobody needs to know the server's name
-        "clear_untrusted_proxy_headers": True,  # Waitress 3's default; 2.1 let clients forge them
-    }
-    if trust_proxy:
-        chosen["trusted_proxy"] = "*"  # only the router reaches $PORT
-        chosen["trusted_proxy_count"] = 1
-        # Not the host: Heroku's router passes on whatever X-Forwarded-Host the client sent.
-        chosen["trusted_proxy_headers"] = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-port"}
-    return {name: value for name, value in chosen.items() if name in known}
+# What is trusted where a router is in front, and only it reaches $PORT.
+ROUTER_TRUST: Mapping[str, Any] = {
+    "trusted_proxy": "*",
+    "trusted_proxy_count": 1,
+    # Not the host: Heroku's router passes on whatever X-Forwarded-Host the client sent.
+    "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-port"},
+}
 
 
 @dataclass(frozen=True)
@@ -342,7 +330,7 @@ def load(
     chosen = {name: value for name, value in values.items() if name in ours}
     chosen.setdefault("trust_proxy", "DYNO" in environ)
     _add_project(chosen, project)
-    waitress = waitress_defaults(trust_proxy=chosen["trust_proxy"], known=theirs)
+    waitress = {name: value for name, value in ROUTER_TRUST.items() if chosen["trust_proxy"] and name in theirs}
     waitress.update({name: value for name, value in values.items() if name in theirs and name not in PLACE})
     if not problems:
         problems += _refused_by_waitress(waitress)

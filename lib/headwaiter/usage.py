@@ -60,17 +60,18 @@ def _row(flag: str, about: str) -> str:
 
 
 def _described(options: dict[str, settings.Option]) -> list[settings.Option]:
-    """Add the first sentence of the installed Waitress's own help to each of its options, and our default."""
+    """Add the first sentence of the installed Waitress's own help to each of its options, and the default here."""
     from waitress import runner
-    from waitress.adjustments import Adjustments
+
+    from headwaiter import server
 
     text = dict(re.findall(r"^    --(?:\[no-\])?([a-z-]+)\S*\n+((?:        .*\n|\n)+)", runner.HELP, re.MULTILINE))
-    ours = settings.waitress_defaults(trust_proxy=False, known=options)
+    chosen = server.adjustments(settings.Settings(), threads=1)
     found = []
     for option in options.values():
         about = " ".join(text.get(option.flag[2:], "").split())
         sentence = re.split(r"(?<=[\w)'])\. |Default|, default|On by|Off by", about)[0].strip().rstrip(".")
-        default = ours.get(option.name, getattr(Adjustments, option.name, None))
+        default = getattr(chosen, option.name, None)
         told = f"{sentence}." if sentence else ""
         if option.name not in settings.PLACE:
             told = f"{told} Default: {_shown(default)}.".strip()

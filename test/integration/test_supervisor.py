@@ -11,8 +11,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import postgres
+import psycopg
 import pytest
 from boot import Server, boot, eventually, run, starting
+from shop import APPLICATION, SHOP
 
 APP = """
 import os, signal, threading, time
@@ -117,6 +120,23 @@ def test_a_replacement_that_cannot_load_tells_why(app: Path) -> None:
         assert "imports not_there, which isn't installed" in server.log
 
 
+def test_a_replacement_knows_the_budget(app: Path) -> None:
+    """It can still say which number to set when the database has no connection left."""
+    url = postgres.server().role("replaced", 2)
+    env = {
+        "DATABASE_URL": url,
+        "HEADWAITER_DB_CONNECTIONS": "2",
+        "HEADWAITER_DB_RESERVE": "0",
+        "HEADWAITER_DB_WAIT": "9",
+    }
+    with boot(SHOP, APPLICATION, "--processes=1", env=env) as server:
+        os.kill(server.children()[0], signal.SIGKILL)
+        server.wait_for("at=worker-exit")
+        with psycopg.connect(url), psycopg.connect(url):
+            threading.Thread(target=ask_in_vain, args=(server, "/query?seconds=0.02")).start()
+            assert "HEADWAITER_" in server.wait_for(r"at=db-wait .*")[0][0]
+
+
 @pytest.mark.parametrize("how", ["parent", "everybody", "many"])
 def test_sigterm_ends_in_order_after_what_runs(app: Path, how: str) -> None:
     """Heroku signals every process, perhaps several times; Docker only the first."""
@@ -168,9 +188,9 @@ def test_a_second_sigint_leaves_at_once(app: Path) -> None:
         asking.join()
 
 
-def ask_in_vain(server: Server) -> None:
+def ask_in_vain(server: Server, path: str = "/slow") -> None:
     with contextlib.suppress(OSError):
-        server.get("/slow")
+        server.get(path)
 
 
 def test_a_lone_hang_up_drains(app: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from headwaiter import settings
+from headwaiter import server, settings, usage
 from headwaiter.project import Project
 from headwaiter.settings import Settings, SettingsError
 from hypothesis import given
@@ -146,6 +147,17 @@ def test_the_router_is_trusted_on_a_dyno_only() -> None:
     assert "trusted_proxy" not in load("--no-trust-proxy", env=DYNO).waitress
     assert load("--trust-proxy").waitress["trusted_proxy"] == "*"
     assert load("--trusted-proxy-count=2", env=DYNO).waitress["trusted_proxy_count"] == 2
+
+
+def test_waitress_options_are_those_that_somebody_chose() -> None:
+    """Their defaults are the server's own; `--help` shows them as they are in force."""
+    assert load().waitress == {}
+    assert load(env={"HEADWAITER_BACKLOG": "9"}).waitress == {"backlog": 9}
+    in_force = server.adjustments(Settings(), threads=1)
+    text = " ".join(usage.help_text().split())
+    for name in ("connection_limit", "channel_timeout", "inbuf_overflow", "max_request_header_size"):
+        flag = settings.waitress_options()[name].flag
+        assert re.search(rf"{flag}=N [^-]*Default: {getattr(in_force, name)}\.", text), name
 
 
 def test_waitress_checks_its_own_options_together() -> None:

@@ -59,7 +59,7 @@ class Server:
     command: list[str]
     port: int
     process: subprocess.Popen[bytes]
-    log_path: Path
+    scratch: Path  # its TMPDIR; its output is in "log" there
     seconds_to_ready: float = 0.0
     _gone: bool = field(default=False, repr=False)
 
@@ -95,7 +95,7 @@ class Server:
             return None
 
     def output(self) -> str:
-        return self.log_path.read_text(errors="replace")
+        return (self.scratch / "log").read_text(errors="replace")
 
     def kill(self) -> None:
         """End whatever is left of it; safe to call twice."""
@@ -103,7 +103,7 @@ class Server:
             self.signal(signal.SIGKILL)
             self.process.wait()
             self.signal(signal.SIGKILL)  # what was forked meanwhile
-            self.log_path.unlink(missing_ok=True)
+            shutil.rmtree(self.scratch, ignore_errors=True)
             self._gone = True
 
 
@@ -157,15 +157,16 @@ def spawn(
     cwd: Path = SITE,
 ) -> Server:
     """Start a server in a session of its own, on the given CPUs (default: all), and return at once."""
-    handle, path = tempfile.mkstemp(prefix="bench-", suffix=".log")
-    with os.fdopen(handle, "wb") as output:
+    scratch = Path(tempfile.mkdtemp(prefix="bench-"))
+    scratch.chmod(0o755)  # nginx, started by root, gives its worker to another user
+    with (scratch / "log").open("wb") as output:
         process = subprocess.Popen(
-            list(command), cwd=cwd, env=environment(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            start_new_session=True,
+            list(command), cwd=cwd, env={**environment(env), "TMPDIR": str(scratch)},
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     with contextlib.suppress(ProcessLookupError):
         os.sched_setaffinity(process.pid, cpus or ALL_CPUS)
-    return Server(name, list(command), port, process, Path(path))
+    return Server(name, list(command), port, process, scratch)
 
 
 def ask(port: int, path: str = "/", timeout: float = 5.0, method: str = "GET") -> int:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 LOCKS = Path(__file__).parent / "pythons"
@@ -15,10 +16,17 @@ VERSIONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 
 
 def interpreter(version: str) -> str | None:
-    """Return the path of a Python `version` ("3.12") from pyenv or PATH, or None."""
+    """Return the path of a Python `version` ("3.12") from pyenv or PATH that can make virtual environments, or None."""
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    found = sorted(root.glob(f"versions/{version}.*/bin/python"))
-    return str(found[-1]) if found else shutil.which(f"python{version}")
+    found = [*map(str, sorted(root.glob(f"versions/{version}.*/bin/python"), reverse=True)), f"python{version}"]
+    return next((path for path in found if _works(path)), None)
+
+
+@cache
+def _works(path: str) -> bool:
+    """Debian's lacks ensurepip without python3-venv; pyenv's commands fail for a version that isn't switched on."""
+    command = shutil.which(path)
+    return bool(command) and not subprocess.run([command, "-c", "import ensurepip"], capture_output=True).returncode
 
 
 def available() -> list[str]:

@@ -517,6 +517,12 @@ def _advice(settings: Settings, environ: Mapping[str, str], options: Mapping[str
             f"channel_timeout is {timeout}, but Heroku's router keeps idle connections {ROUTER_IDLE:g} s: "
             "some requests will meet a closing connection (H13, H18). 95 or more is safe."
         )
+    asked = environ.get("HEADWAITER_APP", "").strip()
+    if asked and settings.application and asked not in (settings.application, settings.application.partition(":")[0]):
+        yield (
+            f"HEADWAITER_APP is {asked}, but {settings.application} is served: the build reads it, so deploy again "
+            '(git commit --allow-empty -m "Build again").'
+        )
     known = {option.variable for option in options.values()}
     for name in sorted(set(environ) - known):
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.9) if name.startswith(PREFIX) else []

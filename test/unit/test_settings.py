@@ -207,6 +207,16 @@ def test_the_build_packs_own_config_vars_are_left_alone() -> None:
     assert load(env={"HEADWAITER_WSGI_APPLICATION_DIRECTORY": "x"}).advice == ()
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"), [("shop.wsgi:application", False), ("shop.wsgi", False), ("", False), ("shop.other:app", True)]
+)
+def test_a_choice_that_came_after_the_build_is_told(asked: str, told: bool) -> None:
+    """Setting HEADWAITER_APP restarts the dynos with the old slug: without a word that looks like a mistake of ours."""
+    advice = load("shop.wsgi:application", env={"HEADWAITER_APP": asked}).advice
+    assert bool(advice) == told
+    assert not told or "deploy again" in advice[0]
+
+
 @given(
     st.lists(st.text(max_size=30), max_size=5),
     st.dictionaries(

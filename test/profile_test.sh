@@ -18,6 +18,7 @@ boot() {
 boot_silently() { boot 'source "$1"' HOME=/app; }
 boot_and_print_path() { boot 'source "$1"; echo "${PATH}"' HOME=/app; }
 boot_without_home() { boot 'source "$1"; echo "${PATH}"'; }
+boot_and_print_name() { boot 'source "$1"; echo "${PGAPPNAME:-none}"' "$@"; }
 boot_and_compare_variables() {
 	boot 'before="" && before="$(compgen -v)" && source "$1" && diff <(echo "${before}") <(compgen -v)' HOME=/app
 }
@@ -36,6 +37,18 @@ test_it_leaves_every_other_variable_alone() {
 
 	assertCapturedSuccess
 	assertCapturedEquals ""
+}
+
+test_connections_carry_the_name_of_the_dyno() {
+	capture boot_and_print_name DYNO=worker.2
+	assertCapturedSuccess
+	assertCapturedEquals "worker.2"
+
+	capture boot_and_print_name DYNO=worker.2 PGAPPNAME=mine
+	assertCapturedEquals "mine"
+
+	capture boot_and_print_name
+	assertCapturedEquals "none"
 }
 
 test_a_missing_home_is_no_failure() {

@@ -102,6 +102,8 @@ class _Server:
         except OSError:  # macOS: the client has left already
             connection.close()
             return True
+        if len(self.worker.map) >= server.adj.connection_limit:
+            self.worker.watch.make_room()
         channel = server.channel_class(server, connection, server.fix_addr(address), server.adj, map=server._map)
         channel.handle_read()
         self.worker.loop.settle(channel)
@@ -233,7 +235,8 @@ class Worker:
                 return False
         else:
             self.gated_since = None
-        if len(self.map) < self.adj.connection_limit or self.watch.make_room():
+        # One at the limit is let in: accept_one() then closes another for it.
+        if len(self.map) <= self.adj.connection_limit or self.watch.make_room():
             return True
         self.no_accept_before = now + PAUSE_AFTER_FAILED_ACCEPT
         return False

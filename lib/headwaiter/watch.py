@@ -14,6 +14,7 @@ from headwaiter.stats import resident_mb
 ROUND_SECONDS = 5.0  # every connection is looked at about this often
 SLICES = 20  # in as many steps, so that no request waits for a look at thousands
 QUEUE_LINE_SECONDS = 60.0
+NEW_SECONDS = 1.0  # a connection this new is about to say something
 ROOM_FOR = 50  # when there's no room, one connection in this many is closed
 
 
@@ -92,10 +93,11 @@ class Watch:
         First those that wait between two requests, then those that never said anything, then those that have been at
         sending a header for longest; the longest silent first. Whoever has a request under way stays.
         """
+        new = time.time() - NEW_SECONDS
         channels = [c for c in self.worker.channels() if not (c.requests or c.total_outbufs_len or c.lingering)]
         choices = (
             ("idle", [c for c in channels if c.request is None and c.bytes_in]),
-            ("silent", [c for c in channels if c.request is None and not c.bytes_in]),
+            ("silent", [c for c in channels if c.request is None and not c.bytes_in and c.last_activity < new]),
             ("unfinished-header", [c for c in channels if c.request is not None and not c.request.headers_finished]),
         )
         for kind, candidates in choices:

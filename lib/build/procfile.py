@@ -24,9 +24,15 @@ SERVERS = (
     "uwsgi",
     "waitress-serve",
 )
-# Programs of other buildpacks that start the server named after them.
-WRAPPERS = ("start-nginx", "start-nginx-solo", "start-pgbouncer", "start-stunnel", "use-pgbouncer", "ddtrace-run",
-            "newrelic-admin", "opentelemetry-instrument")  # fmt: skip
+# Programs that start the server named after them. Not start-nginx: nginx then has $PORT, and the server its socket.
+WRAPPERS = (
+    "ddtrace-run",
+    "newrelic-admin",
+    "opentelemetry-instrument",
+    "start-pgbouncer",
+    "start-stunnel",
+    "use-pgbouncer",
+)
 MANAGERS = ("foreman", "honcho", "make", "npm", "overmind", "supervisord", "yarn")
 
 
@@ -64,11 +70,17 @@ def understand(command: str) -> Web:
     """Which server a command starts. Only names are kept: the rest of the line is the site's own affair."""
     split = words(command)
     names = [PurePosixPath(word).name for word in split]
-    wrapper = split[0] if names and names[0] in WRAPPERS and re.fullmatch(r"[\w./-]+", split[0]) else ""
     application = next((word for word in split if re.fullmatch(r"[\w.]+:[\w.]+", word)), "")
     for known in (SERVERS, MANAGERS):
-        for name in names:
+        for position, name in enumerate(names):
             if name in known:
-                return Web(name, wrapper, application)
+                return Web(name, _wrapper(split[:position]), application)
     script = next((name for name in names if re.fullmatch(r"[\w.-]+\.(sh|py)", name)), "")
-    return Web(script, wrapper, application)
+    return Web(script, _wrapper(split[:1]), application)
+
+
+def _wrapper(before: list[str]) -> str:
+    """The wrapper among the words before the server, with New Relic's subcommand, without options."""
+    if not before or PurePosixPath(before[0]).name not in WRAPPERS or not re.fullmatch(r"[\w./-]+", before[0]):
+        return ""
+    return " ".join([before[0], *(word for word in before[1:2] if word == "run-program")])

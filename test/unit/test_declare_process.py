@@ -73,9 +73,23 @@ def test_without_a_procfile_the_default_runs() -> None:
     assert explain(None) == f"web: {WEB}"
 
 
-def test_a_wrapper_of_another_buildpack_stays() -> None:
-    """pgbouncer's has to remain in front of the server."""
-    assert f"web: bin/start-pgbouncer {WEB}" in explain("bin/start-pgbouncer gunicorn shop.wsgi")
+@pytest.mark.parametrize(
+    ("before", "kept"),
+    [
+        ("bin/start-pgbouncer", "bin/start-pgbouncer"),
+        ("newrelic-admin run-program", "newrelic-admin run-program"),
+        ("newrelic-admin run-program python -m", "newrelic-admin run-program"),
+        ("ddtrace-run --key hunter2", "ddtrace-run"),
+    ],
+)
+def test_a_wrapper_of_another_buildpack_stays(before: str, kept: str) -> None:
+    """pgbouncer's has to remain in front of the server; options may hold secrets."""
+    assert f"web: {kept} {WEB}" in explain(f"{before} gunicorn shop.wsgi").splitlines()[-1]
+
+
+def test_nginx_in_front_is_left_out() -> None:
+    """It would have $PORT and want the server on its socket; slow clients need it no more."""
+    assert explain("bin/start-nginx gunicorn -c nginx.py shop.wsgi").endswith(f" web: {WEB}")
 
 
 def test_a_stale_module_in_the_procfile_is_a_warning() -> None:

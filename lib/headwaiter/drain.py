@@ -1,4 +1,4 @@
-"""Leaving without anybody noticing: stop accepting, answer everything that was begun, then go."""
+"""Leaving without anybody noticing: take the last connections, answer everything that was begun, then go."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 from headwaiter import log
 
 QUIET_SECONDS = 1.0  # how long an open connection that says nothing may still begin its request
-EMPTY_SECONDS = 0.25  # how long the kernel's queue must stay empty: a handshake that was under way takes a round trip
+ACCEPT_SECONDS = 0.2  # how long we still take connections: the router learns of the stop a moment after we do
+EMPTY_SECONDS = 0.05  # how long the kernel's queue must stay empty: a handshake that was under way takes a round trip
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 TCP_FLAGS, SYN = 13, 0x02  # where a TCP header has its flags
 
@@ -49,7 +50,7 @@ class Drain:
         self.began = time.monotonic()
         self.deadline = self.began + worker.settings.drain_seconds
         self.listening = True
-        self.empty_since: float | None = None
+        self.empty_since: float | None = None  # set as soon as no new handshake can begin
         self.over = False
         log.line(
             "drain",
@@ -57,10 +58,7 @@ class Drain:
             requests=worker.dispatcher.busy + len(worker.dispatcher.queue),
             connections=len(worker.channels()),
         )
-        if for_good:
-            for server in worker.servers:
-                refuse_handshakes(server.socket)
-        else:
+        if not for_good:
             self._close_listeners()  # the others, and our successor, take what is in the queue
         worker.dispatcher.close_idle_connections()
 
@@ -68,21 +66,29 @@ class Drain:
         """Go on; return in how many seconds to call again."""
         now = time.monotonic()
         if self.listening:
-            self._empty_queue(now)
+            self._take_last_connections(now)
         self._close_quiet(now)
         if now >= self.deadline:
             self._cut(now)
         elif not self.listening and not self.worker.channels() and not self._working():
             self.over = True
             log.line("drained", seconds=round(now - self.began, 2))
+        if self.listening:
+            return 0.01
         return 0.05 if now - self.began < 5 else 0.2
 
     def _working(self) -> bool:
         dispatcher = self.worker.dispatcher
         return bool(dispatcher.busy or dispatcher.queue)
 
-    def _empty_queue(self, now: float) -> None:
+    def _take_last_connections(self, now: float) -> None:
+        """Accept for a moment as ever, then only what is in the kernel's queue; close when that is empty."""
         taken = sum(server.accept_all() for server in self.worker.servers)
+        if now - self.began < ACCEPT_SECONDS:
+            return
+        if self.empty_since is None:
+            for server in self.worker.servers:
+                refuse_handshakes(server.socket)
         if taken or self.empty_since is None:
             self.empty_since = now
         elif now - self.empty_since >= EMPTY_SECONDS:

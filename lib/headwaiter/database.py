@@ -14,10 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from headwaiter.patience import Patience, patient
-
 if TYPE_CHECKING:
     from headwaiter.budget import Budget
+    from headwaiter.patience import Patience
     from headwaiter.settings import Settings
 
 POOL_MIN_SIZE = 4
@@ -69,6 +68,13 @@ def aliases(environ: Mapping[str, str]) -> list[Alias]:
     except Exception as error:
         return [Alias("default", "unknown", problem=f"DATABASES can't be read ({type(error).__name__})")]
     return [_alias(name, environ) for name in names]
+
+
+def may_be_limited(environ: Mapping[str, str]) -> bool:
+    """Whether there may be a database with a connection limit: a server, or settings with a mistake to tell."""
+    if environ.get("DATABASE_URL", "").strip():
+        return True
+    return any(alias.vendor not in ("sqlite", "none") for alias in aliases(environ))
 
 
 def _alias(name: str, environ: Mapping[str, str]) -> Alias:
@@ -164,9 +170,11 @@ def name_connections(environ: MutableMapping[str, str] = os.environ) -> None:
 def install(settings: Settings, budget: Budget | None = None) -> None:
     """Make connecting patient, up to settings.db_wait seconds, and name connections. Call before the fork."""
     name_connections()
-    if settings.db_wait <= 0 or not configured():
+    if settings.db_wait <= 0 or not any(alias.vendor in PORTS for alias in aliases(os.environ)):
         return
     from django.db import connections
+
+    from headwaiter.patience import Patience
 
     watcher = Watcher(budget)
     patience = Patience(settings.db_wait, watcher.advice)
@@ -180,11 +188,13 @@ def _make_patient(backend: type, patience: Patience, watcher: Watcher) -> None:
     owner = next(each for each in backend.__mro__ if "get_new_connection" in vars(each))
     method = vars(owner)["get_new_connection"]
     if backend.vendor in PORTS and not _is_ours(method):  # type: ignore[attr-defined]
+        from headwaiter.patience import patient
+
         owner.get_new_connection = patient(method, patience, watcher.look)  # type: ignore[attr-defined]
 
 
 def _is_ours(method: Callable[..., Any]) -> bool:
-    return getattr(method, "__module__", "") == patient.__module__
+    return getattr(method, "__module__", "") == "headwaiter.patience"
 
 
 HOLDERS = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import struct
 import sys
 import time
+from array import array
 from typing import Any
 
 from headwaiter import log
@@ -32,8 +32,8 @@ def refuse_handshakes(listener: socket.socket) -> bool:
         (0x06, 0, 0, 0),  # drop
         (0x06, 0, 0, 0xFFFFFFFF),  # keep
     )
-    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in instructions))
-    program = struct.pack("@HP", len(instructions), ctypes.addressof(code))
+    code = array("B", b"".join(struct.pack("=HBBI", *line) for line in instructions))
+    program = struct.pack("@HP", len(instructions), code.buffer_info()[0])  # an address, without ctypes' 2 ms at boot
     try:
         listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
     except OSError:

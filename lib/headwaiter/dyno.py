@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _MEBIBYTE = 1024 * 1024
 _ABSURD_MB = 1024 * 1024
@@ -43,8 +43,7 @@ _TASKS = ((512, 256), (1024, 512), (2560, 16384), (14336, 32768), (30720, 16384)
 """Memory in MB -> processes and threads that a dyno of that memory may run: https://devcenter.heroku.com/articles/limits."""
 
 
-@dataclass(frozen=True)
-class Dyno:
+class Dyno(NamedTuple):
     """Memory in MB (2^20 bytes); None for whatever this machine doesn't tell."""
 
     name: str | None

@@ -7,11 +7,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from headwaiter import budget, database, dyno, limits, plans, survey
+from headwaiter import budget, database, dyno
 from headwaiter.budget import Budget, Inputs, Limit
 from headwaiter.project import Project
 from headwaiter.settings import Settings
+
+if TYPE_CHECKING:
+    from headwaiter import limits, survey
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,13 @@ class Plan:
 def decide(settings: Settings, project: Project) -> Budget:
     """Processes and threads for this dyno. Never raises: a site must boot, whatever its database does."""
     try:
-        return make(settings, project, os.environ).budget
+        if settings.db_plan or database.may_be_limited(os.environ):
+            return make(settings, project, os.environ).budget
+        # What asks databases isn't even imported: that would take as long as a tenth of a small site's boot.
+        return _compute(settings, project.facts, dyno.read(os.environ))
     except Exception as error:
+        from headwaiter import plans
+
         unknown = Limit("unknown", plans.UNKNOWN, "unknown, so the smallest Heroku Postgres plan")
         assumed = budget.compute(Inputs((unknown,), processes=settings.processes, threads=settings.threads))
         what = f"The connection budget couldn't be worked out ({type(error).__name__}): `headwaiter plan` shows more."
@@ -37,14 +46,27 @@ def decide(settings: Settings, project: Project) -> Budget:
 
 def make(settings: Settings, project: Project, environ: Mapping[str, str], root: Path = Path("/")) -> Plan:
     """Look at the dyno, ask the databases, do the arithmetic."""
+    from headwaiter import limits, survey
+
     database.name_connections()
     here = dyno.read(environ, root)
     asked = survey.take(environ)
     found = limits.find(asked, settings, project.facts, environ)
-    dynos, source = _web_dynos(settings, project.facts, here, asked)
-    chosen = budget.compute(
+    chosen = _compute(settings, project.facts, here, found.limits, _holders(asked))
+    return Plan(replace(chosen, warnings=(*found.warnings, *chosen.warnings)), here, found, project.facts)
+
+
+def _compute(
+    settings: Settings,
+    facts: Mapping[str, object],
+    here: dyno.Dyno,
+    found: Sequence[Limit] = (),
+    holders: Mapping[str, int] | None = None,
+) -> Budget:
+    dynos, source = _web_dynos(settings, facts, here, holders or {})
+    return budget.compute(
         Inputs(
-            limits=tuple(found.limits),
+            limits=tuple(found),
             dynos=dynos,
             dynos_source=source,
             reserve=settings.db_reserve,
@@ -55,23 +77,26 @@ def make(settings: Settings, project: Project, environ: Mapping[str, str], root:
             tasks=here.tasks,
         )
     )
-    return Plan(replace(chosen, warnings=(*found.warnings, *chosen.warnings)), here, found, project.facts)
+
+
+def _holders(asked: survey.Survey) -> dict[str, int]:
+    """How many connections the site's own role holds, by application_name."""
+    answers = [answer for answer in asked.answers.values() if not isinstance(answer, str)]
+    return {each.application_name: each.count for answer in answers for each in answer.in_use if each.same_role}
 
 
 def _web_dynos(
-    settings: Settings, facts: Mapping[str, object], here: dyno.Dyno, asked: survey.Survey
+    settings: Settings, facts: Mapping[str, object], here: dyno.Dyno, holders: Mapping[str, int]
 ) -> tuple[int, str]:
     """How many web dynos share the database, and how we know: Heroku tells a dyno neither."""
     if settings.web_dynos:
         return settings.web_dynos, "HEADWAITER_WEB_DYNOS"
-    answers = [answer for answer in asked.answers.values() if isinstance(answer, survey.Answer)]
-    seen = {each.application_name: each.count for answer in answers for each in answer.in_use if each.same_role}
     formation = facts.get("web_dynos")
     candidates = [
         (1, "nothing says more; HEADWAITER_WEB_DYNOS does"),
         (formation if isinstance(formation, int) else 0, "app.json's formation"),
         ((here.number or 0) if here.process_type == "web" else 0, f"this one is {here.name}"),
-        (database.web_dynos(seen), "as many hold connections now"),
+        (database.web_dynos(holders), "as many hold connections now"),
     ]
     return max(candidates, key=lambda candidate: candidate[0])
 

@@ -12,9 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import waitress
 from waitress.adjustments import Adjustments
@@ -46,8 +44,7 @@ def _never() -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class WorkerControl:
+class WorkerControl(NamedTuple):
     """What the supervisor lets a worker ask.
 
     may_retire: True when this worker may leave now to be replaced; from then on no other worker gets True.
@@ -391,6 +388,8 @@ def _serve_plainly(
     application: Any, listeners: Sequence[socket.socket], settings: Settings, threads: int, missing: list[str]
 ) -> int:
     """Serve with Waitress as it is, because it lacks what we build on."""
+    from importlib.metadata import PackageNotFoundError, version  # here, as it costs every boot 5 ms
+
     try:
         installed = version("waitress")
     except PackageNotFoundError:

@@ -12,7 +12,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from headwaiter.project import Project
 
@@ -221,8 +221,7 @@ class Settings:
     advice: tuple[str, ...] = ()  # sentences for the boot log: settings that work, but hardly as meant
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option on the command line, ours or Waitress's."""
 
     name: str  # the field of Settings or of Waitress's Adjustments: drain_seconds
@@ -297,8 +296,7 @@ ROUTER_TRUST: Mapping[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class _Given:
+class _Given(NamedTuple):
     """One value that somebody gave, and where, for the message when it's wrong."""
 
     text: str

@@ -7,7 +7,6 @@ import platform
 import re
 import textwrap
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 
 from headwaiter import settings
 
@@ -75,7 +74,7 @@ def _described(options: dict[str, settings.Option]) -> list[settings.Option]:
         told = f"{sentence}." if sentence else ""
         if option.name not in settings.PLACE:
             told = f"{told} Default: {_shown(default)}.".strip()
-        found.append(settings.Option(**{**vars(option), "about": told}))
+        found.append(option._replace(about=told))
     return found
 
 
@@ -89,6 +88,8 @@ def _shown(default: object) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of what runs: Python, Waitress and, where it's installed, Django."""
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"python": platform.python_version()}
     for package in ("waitress", "django"):
         with contextlib.suppress(PackageNotFoundError):

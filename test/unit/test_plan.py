@@ -27,6 +27,7 @@ def test_decide_never_raises_and_quotes_nothing(monkeypatch: pytest.MonkeyPatch)
         raise RuntimeError("postgres://u:hunter2@host/d")
 
     monkeypatch.setattr(limits, "find", fail)
+    monkeypatch.setenv("DATABASE_URL", "postgres://u:hunter2@host/d")
     made = plan.decide(Settings(threads=3), PROJECT)
     assert (made.limit, made.threads) == (20, 3)
     assert made.warnings[0] == (

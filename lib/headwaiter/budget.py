@@ -8,7 +8,7 @@ A higher limit never means fewer threads.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 THREADS_PER_PROCESS = 8
 """More threads than this in one process bring nothing.
@@ -29,8 +29,7 @@ _TASKS_PER_PROCESS = 4  # besides its requests: the main thread, the watcher of 
 _TASKS_BESIDE = 16  # the parent, a shell on the dyno (heroku ps:exec), the platform's own
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(NamedTuple):
     """One ceiling on connections, and what counts against it.
 
     A role, a database and a server can each have one; `per_thread` connections of each thread and `per_process` of
@@ -52,8 +51,7 @@ class Limit:
         return processes * (threads * self.per_thread + self.per_process)
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(NamedTuple):
     """Everything that counts. None means that nobody said so."""
 
     limits: tuple[Limit, ...] = ()
@@ -67,8 +65,7 @@ class Inputs:
     tasks: int | None = None
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(NamedTuple):
     """What one dyno runs. `limit` and what follows speak of the limit that binds; None when no database has one."""
 
     processes: int
@@ -108,16 +105,14 @@ def compute(inputs: Inputs) -> Budget:
         dynos = _sharing(binding, inputs)
         reserve = reserve_for(binding, inputs.reserve)
         connections = binding.used(processes, threads)
-        budget = replace(
-            budget,
+        budget = budget._replace(
             limit=binding.connections,
             limit_source=binding.source,
             reserve=reserve,
             connections=connections,
             spare=binding.connections - reserve - dynos * connections,
         )
-    return replace(
-        budget,
+    return budget._replace(
         sentence=_sentence(budget, binding),
         reasons=tuple(_reasons(budget, binding)),
         warnings=tuple(_warnings(budget)),
@@ -164,7 +159,7 @@ def _threads(inputs: Inputs, processes: int) -> int:
     room = min(_rooms(inputs, processes), default=THREADS_PER_PROCESS)
     if inputs.threads:
         # A person's number holds against the database, never against what the dyno can start at all.
-        started = _rooms(replace(inputs, limits=()), processes)
+        started = _rooms(inputs._replace(limits=()), processes)
         return max(1, min([inputs.threads, *started]))
     return max(1, min(room, THREADS_PER_PROCESS))
 

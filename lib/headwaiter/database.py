@@ -11,8 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from headwaiter.budget import Budget
@@ -25,8 +24,7 @@ POOL_MIN_SIZE = 4
 PORTS = {"postgresql": "5432", "mysql": "3306"}
 
 
-@dataclass(frozen=True)
-class Alias:
+class Alias(NamedTuple):
     """One entry of DATABASES, without its password. `vendor` is Django's word: postgresql, mysql, sqlite, oracle."""
 
     name: str

@@ -267,7 +267,7 @@ def _of_pooler(alias: Alias, survey: Survey, environ: Mapping[str, str], found: 
         text = environ.get("PGBOUNCER_MAX_CLIENT_CONN", "")
         clients = int(text) if text.isdecimal() and len(text) < 7 else PGBOUNCER_CLIENTS
         limit = _limit([alias], clients, "PGBOUNCER_MAX_CLIENT_CONN of the pgbouncer buildpack, on each dyno")
-        return [Limit(**{**limit.__dict__, "per_dyno": True})]
+        return [limit._replace(per_dyno=True)]
     if pooler == _POOLER_PORTS["5433"]:
         return [_limit([alias], HEROKU_POOL_CLIENTS, "the clients of Heroku's connection pooling")]
     return []

@@ -41,7 +41,7 @@ def decide(settings: Settings, project: Project) -> Budget:
         unknown = Limit("unknown", plans.UNKNOWN, "unknown, so the smallest Heroku Postgres plan")
         assumed = budget.compute(Inputs((unknown,), processes=settings.processes, threads=settings.threads))
         what = f"The connection budget couldn't be worked out ({type(error).__name__}): `headwaiter plan` shows more."
-        return replace(assumed, warnings=(what, *assumed.warnings))
+        return assumed._replace(warnings=(what, *assumed.warnings))
 
 
 def make(settings: Settings, project: Project, environ: Mapping[str, str], root: Path = Path("/")) -> Plan:
@@ -53,7 +53,7 @@ def make(settings: Settings, project: Project, environ: Mapping[str, str], root:
     asked = survey.take(environ)
     found = limits.find(asked, settings, project.facts, environ)
     chosen = _compute(settings, project.facts, here, found.limits, _holders(asked))
-    return Plan(replace(chosen, warnings=(*found.warnings, *chosen.warnings)), here, found, project.facts)
+    return Plan(chosen._replace(warnings=(*found.warnings, *chosen.warnings)), here, found, project.facts)
 
 
 def _compute(
@@ -125,7 +125,7 @@ def main(argv: Sequence[str]) -> int:
         return _fail(78, str(error))
     made = make(chosen, site, os.environ)
     if problem:
-        made = replace(made, budget=replace(made.budget, warnings=(problem, *made.budget.warnings)))
+        made = replace(made, budget=made.budget._replace(warnings=(problem, *made.budget.warnings)))
     print(json.dumps(report.as_json(made), indent=2) if options.json else report.table(made, colour=_colour()))
     return 0
 

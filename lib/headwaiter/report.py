@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headwaiter import plans
@@ -56,7 +55,7 @@ def _scale(made: Budget) -> dict[str, Any]:
 def _scales(made: Budget) -> list[Budget]:
     """The same app at other numbers of web dynos."""
     numbers = sorted({*SCALES, made.dynos})
-    return [compute(replace(made.inputs, dynos=number)) for number in numbers]
+    return [compute(made.inputs._replace(dynos=number)) for number in numbers]
 
 
 def _over(made: Budget) -> bool:
@@ -71,14 +70,13 @@ def advice(plan: Plan) -> list[str]:
         return said
     if made.inputs.dynos_source.startswith("nothing"):
         said.append("Before you scale: heroku config:set HEADWAITER_WEB_DYNOS=2 && heroku ps:scale web=2")
-    full = compute(replace(made.inputs, limits=()))
+    full = compute(made.inputs._replace(limits=()))
     if made.processes * made.threads < full.processes * full.threads:
         bigger = plans.next_up(made.limit)
         more = compute(
-            replace(
-                made.inputs,
+            made.inputs._replace(
                 limits=tuple(
-                    replace(limit, connections=max(limit.connections, bigger.connections))
+                    limit._replace(connections=max(limit.connections, bigger.connections))
                     for limit in made.inputs.limits
                 ),
             )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from headwaiter.budget import MEMORY_PER_PROCESS_MB, THREADS_PER_PROCESS, Budget, Inputs, Limit, compute
 from hypothesis import given, settings
@@ -34,7 +32,7 @@ inputs = st.builds(
     cpus=st.integers(1, 64),
     tasks=st.none() | st.integers(1, 65_536),
 )
-unforced = inputs.map(lambda chosen: replace(chosen, processes=None, threads=None))
+unforced = inputs.map(lambda chosen: chosen._replace(processes=None, threads=None))
 many = settings(max_examples=400, deadline=None)
 
 
@@ -97,8 +95,8 @@ def test_a_higher_limit_never_lowers_threads(chosen: Inputs, more: int, data: st
         return
     index = data.draw(st.integers(0, len(chosen.limits) - 1))
     raised = list(chosen.limits)
-    raised[index] = replace(raised[index], connections=raised[index].connections + more)
-    before, after = compute(chosen), compute(replace(chosen, limits=tuple(raised)))
+    raised[index] = raised[index]._replace(connections=raised[index].connections + more)
+    before, after = compute(chosen), compute(chosen._replace(limits=tuple(raised)))
     assert after.threads >= before.threads
     assert after.processes >= before.processes
 
@@ -107,8 +105,8 @@ def test_a_higher_limit_never_lowers_threads(chosen: Inputs, more: int, data: st
 @given(inputs, st.integers(1, 500))
 def test_a_higher_limit_never_lowers_threads_with_chosen_sizes(chosen: Inputs, more: int) -> None:
     """The same when a person set WEB_CONCURRENCY or HEADWAITER_THREADS."""
-    raised = tuple(replace(limit, connections=limit.connections + more) for limit in chosen.limits)
-    before, after = compute(chosen), compute(replace(chosen, limits=raised))
+    raised = tuple(limit._replace(connections=limit.connections + more) for limit in chosen.limits)
+    before, after = compute(chosen), compute(chosen._replace(limits=raised))
     assert after.threads >= before.threads
     assert after.threads * after.processes >= before.threads * before.processes
 
@@ -117,7 +115,7 @@ def test_a_higher_limit_never_lowers_threads_with_chosen_sizes(chosen: Inputs, m
 @given(unforced, st.integers(1, 50))
 def test_more_dynos_never_mean_more_connections_each(chosen: Inputs, more: int) -> None:
     """Scaling up shrinks each dyno's share or leaves it."""
-    before, after = compute(chosen), compute(replace(chosen, dynos=chosen.dynos + more))
+    before, after = compute(chosen), compute(chosen._replace(dynos=chosen.dynos + more))
     assert after.threads <= before.threads
     assert after.processes <= before.processes
 
@@ -157,14 +155,14 @@ def test_what_is_reported_adds_up(chosen: Inputs) -> None:
 )
 def test_essential_0_on_standard_1x(dynos: int, processes: int, threads: int) -> None:
     """The plan and dyno that most sites have: 20 connections, 2 in reserve, 512 MB."""
-    budget = compute(replace(DYNO_1X, dynos=dynos))
+    budget = compute(DYNO_1X._replace(dynos=dynos))
     assert (budget.processes, budget.threads) == (processes, threads)
     assert budget.warnings == ()
 
 
 def test_sentence_and_reasons_of_a_common_case() -> None:
     """Whole texts: they are what the boot log and `headwaiter plan` print."""
-    budget = compute(replace(DYNO_1X, dynos=3, dynos_source="app.json's formation"))
+    budget = compute(DYNO_1X._replace(dynos=3, dynos_source="app.json's formation"))
     assert budget.sentence == "3 web dynos x 1 process x 6 threads + 2 in reserve = 20 of 20 connections."
     assert budget.reasons == (
         "Limit 20: the plan essential-0.",
@@ -178,7 +176,7 @@ def test_sentence_and_reasons_of_a_common_case() -> None:
 
 def test_too_many_dynos_are_told_how_many_fit() -> None:
     """Nothing smaller than one thread exists, so the numbers and the mend are said."""
-    (warning,) = compute(replace(DYNO_1X, dynos=25)).warnings
+    (warning,) = compute(DYNO_1X._replace(dynos=25)).warnings
     assert warning == (
         "25 web dynos of 1 process x 1 thread can hold 25 connections; with 2 in reserve that is 27, over the limit of "
         "20 (the plan essential-0). The limit carries 18 web dynos (heroku ps:scale web=18); for more, a larger plan."
@@ -191,19 +189,19 @@ def test_too_many_dynos_are_told_how_many_fit() -> None:
         ({"processes": 12, "dynos": 3, "memory_mb": 4096}, "heroku config:set WEB_CONCURRENCY=6"),
         ({"threads": 30}, "heroku config:set HEADWAITER_THREADS=18"),
         ({"reserve": 20}, "Lower HEADWAITER_DB_RESERVE."),
-        ({"limits": (replace(ESSENTIAL, per_thread=0, per_process=30),)}, "max_size"),
-        ({"limits": (replace(ESSENTIAL, connections=2),)}, "Take a larger plan"),
+        ({"limits": (ESSENTIAL._replace(per_thread=0, per_process=30),)}, "max_size"),
+        ({"limits": (ESSENTIAL._replace(connections=2),)}, "Take a larger plan"),
     ],
 )
 def test_mend_names_the_nearest_cause(changes: dict[str, object], mend: str) -> None:
     """Whoever set the number that is too large reads the command that lowers it."""
-    (warning,) = compute(replace(DYNO_1X, **changes)).warnings
+    (warning,) = compute(DYNO_1X._replace(**changes)).warnings
     assert mend in warning
 
 
 def test_aliases_on_one_server_share_its_budget() -> None:
     """Two connections for each thread: half the threads."""
-    budget = compute(replace(DYNO_1X, limits=(replace(ESSENTIAL, per_thread=2),)))
+    budget = compute(DYNO_1X._replace(limits=(ESSENTIAL._replace(per_thread=2),)))
     assert (budget.processes, budget.threads) == (1, 8)
     assert budget.spare == 2
     assert "x 2 connections" in budget.sentence
@@ -211,14 +209,14 @@ def test_aliases_on_one_server_share_its_budget() -> None:
 
 def test_a_pool_counts_by_its_size_in_each_process() -> None:
     """Threads wait for the pool, so its max_size is what the server sees."""
-    budget = compute(replace(DYNO_1X, limits=(replace(ESSENTIAL, per_thread=0, per_process=4),)))
+    budget = compute(DYNO_1X._replace(limits=(ESSENTIAL._replace(per_thread=0, per_process=4),)))
     assert (budget.processes, budget.threads) == (2, 8)
     assert budget.connections == 8
 
 
 def test_no_database_means_memory_and_cpus_alone_decide() -> None:
     """And it is said."""
-    budget = compute(replace(DYNO_1X, limits=()))
+    budget = compute(DYNO_1X._replace(limits=()))
     assert (budget.processes, budget.threads, budget.limit, budget.spare) == (2, 8, None, None)
     assert budget.sentence == "2 processes x 8 threads: no database with a connection limit."
 
@@ -227,29 +225,29 @@ def test_tightest_of_several_limits_binds() -> None:
     """Role, database and server: the one that leaves the fewest threads is reported."""
     server = Limit("server", 100, "max_connections", per_thread=2)
     database = Limit("database", 8, "datconnlimit")
-    budget = compute(replace(DYNO_1X, limits=(ESSENTIAL, server, database)))
+    budget = compute(DYNO_1X._replace(limits=(ESSENTIAL, server, database)))
     assert (budget.limit, budget.limit_source, budget.threads) == (8, "datconnlimit", 6)
 
 
 def test_others_connections_count_but_take_half_at_most() -> None:
     """A worker's 7 are respected; 19 of an old server that is going away don't strangle the new one, and it is said."""
-    worker = compute(replace(DYNO_1X, limits=(replace(ESSENTIAL, others=7),)))
+    worker = compute(DYNO_1X._replace(limits=(ESSENTIAL._replace(others=7),)))
     assert worker.reserve == 8
     assert not worker.warnings
-    crowd = compute(replace(DYNO_1X, limits=(replace(ESSENTIAL, others=19),)))
+    crowd = compute(DYNO_1X._replace(limits=(ESSENTIAL._replace(others=19),)))
     assert (crowd.reserve, crowd.threads) == (10, 8)
     assert "heroku config:set HEADWAITER_DB_RESERVE=20" in crowd.warnings[0]
 
 
 def test_threads_that_the_dyno_cannot_start_are_lowered_and_said() -> None:
     """256 processes and threads is all that a Standard-1X runs."""
-    budget = compute(replace(DYNO_1X, limits=(), threads=1000, processes=1))
+    budget = compute(DYNO_1X._replace(limits=(), threads=1000, processes=1))
     assert budget.threads == 236
     assert "HEADWAITER_THREADS is 1000" in budget.warnings[0]
 
 
 def test_web_concurrency_beyond_the_memory_is_said() -> None:
     """A person's number is kept, with what it means."""
-    budget = compute(replace(DYNO_1X, limits=(), processes=8))
+    budget = compute(DYNO_1X._replace(limits=(), processes=8))
     assert budget.processes == 8
     assert "64 MB for each process. heroku config:set WEB_CONCURRENCY=2" in budget.warnings[0]

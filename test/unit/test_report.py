@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,7 +31,7 @@ ROW = {
 
 def plan(row: dict[str, Any] = ROW, **changes: Any) -> Plan:
     inputs = Inputs(limits=(ROLE,), dynos=3, dynos_source="HEADWAITER_WEB_DYNOS", memory_mb=512, cpus=8, tasks=256)
-    return Plan(compute(replace(inputs, **changes)), DYNO, Found(databases=[row]), {})
+    return Plan(compute(inputs._replace(**changes)), DYNO, Found(databases=[row]), {})
 
 
 @pytest.fixture(autouse=True)

@@ -131,9 +131,9 @@ def _raise_open_files_limit() -> None:
 
 
 def _fail(status: int, message: str, details: str = "") -> int:
-    from headwaiter.redact import redact
-
     if details:
+        from headwaiter.redact import redact
+
         print(redact(details, os.environ) + "\n", file=sys.stderr)
-    print(f"headwaiter: {redact(message, os.environ)}", file=sys.stderr, flush=True)
+    print(f"headwaiter: {message}", file=sys.stderr, flush=True)
     return status

@@ -14,6 +14,11 @@ from headwaiter.settings import Settings
 class ListenError(Exception):
     """An address can't be had; `str()` says why and what to do."""
 
+    def __init__(self, message: str) -> None:
+        from headwaiter.redact import for_people  # here, as no boot that works needs it
+
+        super().__init__(for_people(message))
+
 
 def bind(settings: Settings) -> list[socket.socket]:
     """Return a bound socket for each address of `settings.listen`; raises ListenError, leaving none open."""
@@ -47,6 +52,8 @@ def _bind_host(address: tuple[str, int], settings: Settings) -> list[socket.sock
                 if not settings.ipv4 or error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
                     raise
         return [_bind_one(socket.AF_INET, ("0.0.0.0", port))]  # noqa: S104  # what a web server is for
+    except UnicodeError:
+        raise ListenError(f"{host}: isn't the name of a host. Give a host name or address of this machine.") from None
     except OSError as error:
         raise ListenError(_explain(error, f"{host}:{port}", port)) from error
 
@@ -107,4 +114,6 @@ def _explain(error: OSError, place: str, port: int | None) -> str:
     }
     denied = f"Ports under 1024 belong to root: choose --port={8000 + (port or 0) % 1000} or so."
     mends[errno.EACCES] = mends[errno.EPERM] = denied if port else "Choose a path that this user may write."
-    return f"Can't listen on {place}: {error.strerror}. {mends.get(error.errno or 0, 'Choose another address.')}"
+    return (
+        f"Can't listen on {place}: {error.strerror or error}. {mends.get(error.errno or 0, 'Choose another address.')}"
+    )

@@ -9,6 +9,7 @@ import os
 
 # Heroku joins the dyno's output with the router's by line; more than this arrives cut up (10,000 bytes a line).
 LONGEST_LINE = 9_000
+LONGEST_SENTENCE = 1_000  # characters of a message: somebody may have pasted a file into a config var
 # What a one-off dyno (`heroku run`) still hears: its terminal belongs to the person's own command.
 HEARD_ON_ONE_OFFS = frozenset({"error", "warning", "worker-exit", "boot-failed"})
 
@@ -65,6 +66,13 @@ def escape(value: object) -> str:
     if text and _BARE.issuperset(text):
         return text
     return '"' + "".join(map(_escape_character, text)) + '"'
+
+
+def printable(text: str) -> str:
+    """Return `text` for a message to people: on one line, without raw control characters, cut in its middle if long."""
+    if len(text) > LONGEST_SENTENCE:
+        text = f"{text[: LONGEST_SENTENCE // 2]} ... {text[-LONGEST_SENTENCE // 2 :]}"
+    return "".join(character if character.isprintable() else _escape_character(character) for character in text)
 
 
 def _escape_character(character: str) -> str:

@@ -27,7 +27,9 @@ class ProjectError(Exception):
     """The site can't be loaded. `str()` is a message for people; `details` the site's own traceback, or nothing."""
 
     def __init__(self, message: str, details: str = "") -> None:
-        super().__init__(message)
+        from headwaiter.redact import for_people  # here, as no boot that works needs it
+
+        super().__init__(for_people(message))
         self.details = details
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
+
+from headwaiter import log
 
 _SHORTEST_VALUE = 6
 _SHORTEST_PART = 4
@@ -26,6 +29,11 @@ def redact(text: str, environ: Mapping[str, str]) -> str:
     for secret in sorted(found, key=len, reverse=True):
         text = text.replace(secret, found[secret])
     return text
+
+
+def for_people(sentence: str) -> str:
+    """`sentence` without the secrets of this environment, on one line; they go first, as the line may be cut."""
+    return log.printable(redact(sentence, os.environ))
 
 
 def _secrets(name: str, value: str) -> Iterator[str]:

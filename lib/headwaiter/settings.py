@@ -28,7 +28,9 @@ class SettingsError(Exception):
     """Settings that can't be used; `problems` has one sentence for each, and `str()` tells them all."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = list(problems)
+        from headwaiter.redact import for_people  # here, as no boot that works needs it
+
+        self.problems = [for_people(problem) for problem in problems]
         count = "one setting" if len(self.problems) == 1 else f"{len(self.problems)} settings"
         super().__init__(f"{count} can't be used:\n" + "\n".join(f"  {problem}" for problem in self.problems))
 
@@ -40,6 +42,8 @@ def _flag(text: str) -> bool:
 
 
 def _text(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has a line break or another character that can't be printed; leave it out")
     return text
 
 
@@ -270,19 +274,29 @@ def waitress_options() -> dict[str, Option]:
     for name, cast in Adjustments._params:
         if name in ours or name in _CODE_ONLY:
             continue
-        parse = _flag if cast is asbool else _waitress_value(cast)
+        parse = _flag if cast is asbool else _waitress_value(name, cast)
         value = {int: "N", str: "TEXT"}.get(cast, "VALUE")
         found[name] = Option(name, parse, cast is asbool, "Waitress", value, "", PREFIX + name.upper())
     return found
 
 
-def _waitress_value(cast: Callable[[str], Any]) -> Callable[[str], Any]:
+# Waitress takes any number: with 0 bytes to receive, for example, it hangs up on everybody.
+_RANGES = {"port": (0, 65_535), "backlog": (1, 2**31 - 1), "recv_bytes": (1, 2**24), "connection_limit": (1, 10**6)}
+_LISTS = frozenset({"listen", "trusted_proxy_headers"})  # may have a line for each entry
+
+
+def _waitress_value(name: str, cast: Callable[[str], Any]) -> Callable[[str], Any]:
+    low, high = _RANGES.get(name, (0, 2**62))
+
     def parse(text: str) -> Any:
         try:
-            return cast(text)
+            value = cast(text if name in _LISTS else _text(text))
         except ValueError:
             word = "a whole number" if cast is int else "a value that Waitress takes"
             raise ValueError(f"isn't {word}") from None
+        if cast is int and not low <= value <= high:
+            raise ValueError(f"must be between {low} and {high}")
+        return value
 
     return parse
 
@@ -464,14 +478,13 @@ def _listen(
         return (values["unix_socket"],)
     fallback = values["port"] if "port" in values else _port_of_the_dyno(given, environ, problems, serving=serving)
     if "listen" not in values:
-        return ((values.get("host", "*"), _port(fallback, given, problems)),)
+        return ((values.get("host", "*"), fallback),)
     return tuple(_address(place, fallback, problems) for place in values["listen"])
 
 
-def _port(port: int, given: Mapping[str, _Given], problems: list[str]) -> int:
-    if not 0 <= port <= 65_535:
-        problems.append(f"{given['port'].where}: a port is between 1 and 65535.")
-    return port
+def _port(text: str) -> int | None:
+    """Return the port that `text` is, or None; int() itself refuses numbers of thousands of digits."""
+    return int(text) if text.isdecimal() and len(text) < 10 and int(text) <= 65_535 else None
 
 
 def _port_of_the_dyno(
@@ -479,10 +492,11 @@ def _port_of_the_dyno(
 ) -> int:
     """Return PORT; where it's missing, waitress-serve's 8080, but on a web dyno the router would never find that."""
     text = environ.get("PORT", "").strip()
+    port = _port(text)
+    if port is not None:
+        return port
     if not serving or "port" in given or "listen" in given:
-        return int(text) if text.isdecimal() else DEFAULT_PORT
-    if text.isdecimal() and 0 <= int(text) <= 65_535:
-        return int(text)
+        return DEFAULT_PORT
     if text:
         problems.append(f"PORT={text}: isn't a port; unset it (Heroku sets it itself) or write a number up to 65535.")
     elif environ.get("DYNO", "").startswith(("web.", "web-")):
@@ -497,10 +511,11 @@ def _address(place: str, fallback: int, problems: list[str]) -> Address:
     host, colon, text = place.rpartition(":")
     if not colon or "]" in text:
         host, text = place, str(fallback)
-    if not text.isdecimal() or int(text) > 65_535:
+    port = _port(text)
+    if port is None:
         problems.append(f"--listen={place}: {text!r} isn't a port; write for example --listen=127.0.0.1:8080.")
         return place
-    return (host.strip("[]") or "*", int(text))
+    return (host.strip("[]") or "*", port)
 
 
 def _advice(settings: Settings, environ: Mapping[str, str], options: Mapping[str, Option]) -> Iterator[str]:

@@ -240,3 +240,28 @@ def test_what_is_written_is_what_is_read(threads: int) -> None:
     """Numbers survive the way through a flag and through a config var."""
     assert load(f"--threads={threads}").threads == threads
     assert load(env={"HEADWAITER_THREADS": str(threads)}).threads == threads
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "problem"),
+    [
+        ((), {"PORT": "9" * 5000}, "PORT=9"),
+        (("--listen=127.0.0.1:" + "9" * 5000,), {}, "--listen="),
+        (
+            (),
+            {"HEADWAITER_THREADS": "4\nheadwaiter at=ready"},
+            "HEADWAITER_THREADS=4\\nheadwaiter at=ready (config var)",
+        ),
+        ((), {"HEADWAITER_IDENT": "x\r\nSet-Cookie: a=b"}, "HEADWAITER_IDENT=x\\r\\nSet-Cookie: a=b"),
+        ((), {"HEADWAITER_RECV_BYTES": "0"}, "HEADWAITER_RECV_BYTES=0 (config var): must be between 1 and"),
+        ((), {"HEADWAITER_BACKLOG": "9" * 30}, "HEADWAITER_BACKLOG=9"),
+        ((), {"HEADWAITER_DB_PLAN": "x" * 1_000_000 + "\nx"}, "HEADWAITER_DB_PLAN=x"),
+        (("--port=65536",), {}, "--port=65536: must be between 0 and 65535."),
+    ],
+)
+def test_hostile_values_are_one_short_printable_line(argv: tuple[str, ...], env: dict[str, str], problem: str) -> None:
+    """Nothing a config var holds can forge a log line, fill the log or make a traceback."""
+    (found,) = problems(*argv, env=env)
+    assert found.startswith(problem)
+    assert found.isprintable()
+    assert len(found) < 1_100

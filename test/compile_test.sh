@@ -35,7 +35,8 @@ test_a_site_gets_waitress_headwaiter_and_a_web_process() {
 	for file in bin/headwaiter bin/waitress-serve python/waitress/__init__.py python/headwaiter/__init__.py project.json; do
 		assertTrue "${file} is missing" "[ -s '${BUILD_DIR}/.heroku/headwaiter/${file}' ]"
 	done
-	assertEquals "Left in the build cache" "report
+	assertEquals "Left in the build cache" "bytecode
+report
 waitress-3.0.2-py3-none-any.whl" "$(ls "${CACHE_DIR}/headwaiter")"
 }
 

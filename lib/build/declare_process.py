@@ -100,7 +100,11 @@ def explain_budget(hints: app_json.Hints, env_dir: Path | None) -> Iterator[str]
 
     from preview_budget import preview  # here, since it needs the slug's copy of headwaiter on sys.path
 
-    for line in preview(hints, env_dir):
+    try:
+        lines = list(preview(hints, env_dir))
+    except Exception as error:  # it decides nothing, so it's no reason to stop a deploy
+        lines = [f"! What they allow couldn't be worked out here ({type(error).__name__})."]
+    for line in lines:
         yield from wrap(line, rest="! " if line.startswith("!") else "")
     yield "Each dyno settles its processes and threads at boot: heroku run headwaiter plan"
 

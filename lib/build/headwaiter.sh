@@ -11,7 +11,7 @@ function headwaiter::install() {
 	headwaiter::_write_command headwaiter headwaiter.cli main
 	headwaiter::_write_command waitress-serve waitress.runner run
 
-	helper::paint "headwaiter" byte_compile.py "${SLUG_DIR}/python" "${BUILD_DIR}"
+	helper::paint "headwaiter" byte_compile.py "${SLUG_DIR}/python" "${BUILD_DIR}" "${CACHE_DIR}/bytecode"
 
 	mkdir -p "${BUILD_DIR}/.profile.d"
 	cp "${BUILDPACK_DIR}/lib/build/profile.d/headwaiter.sh" "${BUILD_DIR}/.profile.d/headwaiter.sh"

@@ -220,3 +220,14 @@ def test_config_vars_win_over_app_json(tmp_path: Path, capsys: pytest.CaptureFix
     assert "30 web dynos" in log
     assert "! Warning: " in log
     assert "no number" not in log
+
+
+def test_a_crash_of_the_preview_costs_its_line_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It decides nothing: the dyno does its own arithmetic."""
+    monkeypatch.setattr("preview_budget.limit", lambda *_: 1 / 0)
+    _, log = declared(tmp_path, capsys)
+    assert "! What they allow couldn't be worked out here (ZeroDivisionError)." in log
+    assert "web: headwaiter shop.wsgi:application" in log
+    assert "heroku run headwaiter plan" in log

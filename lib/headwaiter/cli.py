@@ -18,11 +18,26 @@ if TYPE_CHECKING:
     from headwaiter.settings import Settings
 
 USAGE, SOFTWARE, CONFIG = 64, 70, 78
+CLOSED_PIPE = 141  # what a shell makes of SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv`, without the program's name; return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _told(arguments)
+        if status is not None:
+            sys.stdout.flush()
+            return status
+    except BrokenPipeError:
+        # `| head` has seen enough. Python flushes once more at its end, so there has to be somebody to take it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return CLOSED_PIPE
+    return serve(arguments)
+
+
+def _told(arguments: Sequence[str]) -> int | None:
+    """Run what only prints something; return its exit status, None where the site is to be served."""
     if arguments[:1] == ["plan"]:
         from headwaiter import plan
 
@@ -37,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(usage.version_text() if "--version" in options else usage.help_text())
         return 0
-    return serve(arguments)
+    return None
 
 
 def serve(argv: Sequence[str]) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from boot import boot, run
+from headwaiter import cli
 
 APP = """
 def application(environ, start_response):
@@ -34,6 +38,25 @@ def test_help_is_for_people_and_lists_every_option(app: Path) -> None:
     assert re.search(r"--connection-limit=N +Stop creating new channels", found.stdout)
     assert "Config var: WEB_CONCURRENCY." in found.stdout
     assert max(map(len, found.stdout.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("command", ["--help", "--version", "plan"])
+def test_a_reader_that_has_seen_enough_is_no_error(app: Path, command: str) -> None:
+    """As in `headwaiter --help | head`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        found = subprocess.run(
+            [sys.executable, "-m", "headwaiter", command],
+            cwd=app,
+            env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (found.returncode, found.stderr) == (141, b"")
 
 
 def test_version_names_what_runs(app: Path) -> None:

@@ -43,6 +43,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     lingering = False  # everything is sent; only the client's last words are awaited
     linger_wanted = False
     answering = False  # bytes of the present answer have been sent
+    bodiless = False  # the present answer ends with its header: to HEAD, 204, 304
     requests: list[Any]  # complete ones, the first of which a pool thread serves
     request: Any = None  # what has come of the next request
     serving: Any = None  # the request that a pool thread answers now, or answered last
@@ -99,14 +100,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
     def readable(self) -> bool:
         """Tell whether more of a request may be read now."""
+        if self.worker.drain and self.requests:
+            return False  # what was read is answered, so read no more than that
         return not self.half_closed and bool(super().readable())
 
     def on_event(self, flags: int) -> None:
         """React to what epoll told about this connection."""
         if flags & IN:
-            if self.lingering:
-                self._discard()
-            elif self.readable():
+            if self.readable():
                 self.handle_read()
             elif not self.total_outbufs_len and self.requests:
                 self._look_ahead()
@@ -117,6 +118,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
     def handle_read(self) -> None:
         """Read once what is there."""
+        if self.lingering:
+            self._discard()
+            return
         try:
             data = self.socket.recv(self.adj.recv_bytes)
         except (BlockingIOError, InterruptedError):
@@ -133,6 +137,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         self.bytes_in += len(data)
         self.muted = False
         self.received(data)
+
+    def received(self, data: bytes) -> None:
+        """Parse `data`. Blank lines, which some clients send after a body, don't begin a request."""
+        super().received(data)
+        with self.requests_lock:
+            request = self.request
+            if request is not None and not request.headers_finished and request.header_plus.isspace():
+                self.request = None
 
     def _look_ahead(self) -> None:
         """While a request runs or waits, learn whether the client is still there, without reading on."""
@@ -179,7 +191,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
     def finish(self) -> None:
         """Close; or, when the client is still sending, listen a little, for a reset would take the answer from it."""
-        if self.connected and not self.will_close and (self.linger_wanted or self._talks()):
+        if self.connected and not self.will_close and (self.linger_wanted or self.talks()):
             try:
                 self.socket.shutdown(socket.SHUT_WR)
             except OSError:
@@ -191,7 +203,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             return
         self.handle_close()
 
-    def _talks(self) -> bool:
+    def talks(self) -> bool:
+        """Tell whether the client has sent something that wasn't read yet."""
         if self.half_closed:
             return False
         try:
@@ -225,7 +238,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     def _flush_some(self, do_close: bool = True) -> bool:
         """Send what the socket takes, up to a fair share; needs outbuf_lock. Never closes: the loop does."""
         sent_before = self.bytes_out
-        while self.bytes_out - sent_before < SEND_IN_ONE_TURN:
+        while not self.will_close and self.bytes_out - sent_before < SEND_IN_ONE_TURN:
             outbuf = self.outbufs[0]
             if not len(outbuf):
                 if len(self.outbufs) == 1:
@@ -267,7 +280,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             self._forget_requests()  # read ahead while the answer before them ended the connection
             return
         request = self.requests[0]
-        self.answering, self.serving = False, request
+        self.answering, self.bodiless, self.serving = False, False, request
         limit = self.worker.settings.queue_seconds
         if limit and not request.error and self._waited(request) > limit:
             request.error = RetryLaterError("The server is busy. Please try again in a moment.")
@@ -306,6 +319,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             return len(data)
         if not data:
             return 0
+        if self.bodiless and isinstance(data, ReadOnlyFileBasedBuffer):
+            data.close()
+            return len(data)
         return self.write_pieces([data])
 
     def write_pieces(self, pieces: list[Any]) -> int:

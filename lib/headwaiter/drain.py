@@ -106,7 +106,8 @@ class Drain:
             return
         for channel in self.worker.channels():
             busy = channel.requests or channel.request is not None or channel.total_outbufs_len
-            if not busy and not channel.lingering and wall - channel.last_activity >= QUIET_SECONDS:
+            quiet = not channel.lingering and wall - channel.last_activity >= QUIET_SECONDS
+            if not busy and quiet and not channel.talks():
                 channel.close_when_flushed = True
                 self.worker.loop.settle(channel)
 

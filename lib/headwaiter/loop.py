@@ -59,6 +59,15 @@ class _Loop:
         if channel._fileno is not None and channel.done():
             channel.finish()
 
+    def react(self, channel: Channel, flags: int) -> None:
+        """Have `channel` react to `flags`. Whatever goes wrong costs this connection alone."""
+        try:
+            channel.on_event(flags)
+            self.settle(channel)
+        except Exception:
+            channel.logger.exception("Unexpected exception, closing %r", channel)
+            channel.handle_close()
+
     def _settle_changed(self) -> None:
         while self.changed:
             self.settle(self.changed.popleft())
@@ -85,30 +94,22 @@ class ReadinessLoop(_Loop):
             pause = worker.tick()
 
     def _turn(self, events: list[tuple[int, int]]) -> None:
-        # Before anything is looked at: whoever changes something from here on wakes us again.
-        self._woken = False
         listeners = []
         for fd, flags in events:
             watched = self.map.get(fd)
             if isinstance(watched, Channel):
-                self._guarded(watched, flags)
+                self.react(watched, flags)
             elif watched is None:
                 self._unregister(fd)
             elif watched.accepting:
                 listeners.append(watched)
             else:
                 watched.handle_read()
+                # Not before it's read, or the byte of a call in between would be read, too, and later ones not written.
+                self._woken = False
         # Last: a new connection may get the number of one that was closed above, whose event is still in the list.
         for listener in listeners:
             listener.handle_accept()
-
-    def _guarded(self, channel: Channel, flags: int) -> None:
-        try:
-            channel.on_event(flags)
-            self.settle(channel)
-        except Exception:
-            channel.logger.exception("Unexpected exception, closing %r", channel)
-            channel.handle_close()
 
     def settle(self, channel: Channel) -> None:
         """Tell epoll what `channel` waits for now, or close it when it's done."""
@@ -185,6 +186,7 @@ class PollLoop(_Loop):
             self._settle_changed()
             self.gated = True
             wasyncore.poll2(min(pause, 1.0), self.map)
+            self.changed.extend(watched for watched in self.map.values() if isinstance(watched, Channel))
             pause = worker.tick()
 
     def add_listener(self, fd: int) -> None:

@@ -22,7 +22,7 @@ from headwaiter import compat, log
 from headwaiter.settings import Settings
 
 if TYPE_CHECKING or not compat.missing_parts():
-    from headwaiter.channel import Channel
+    from headwaiter.channel import IN, Channel
     from headwaiter.dispatcher import Dispatcher
     from headwaiter.drain import Drain
     from headwaiter.loop import make_loop
@@ -102,8 +102,7 @@ class _Server:
         if len(self.worker.map) >= server.adj.connection_limit:
             self.worker.watch.make_room()
         channel = server.channel_class(server, connection, server.fix_addr(address), server.adj, map=server._map)
-        channel.handle_read()
-        self.worker.loop.settle(channel)
+        self.worker.loop.react(channel, IN)
         return True
 
     def stop_listening(self) -> None:

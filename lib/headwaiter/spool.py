@@ -26,7 +26,6 @@ READ_AT_ONCE = 64 * 1024
 ON_DISK_OF_ONE = 1024 * 1024 * 1024  # one response; the same as Waitress's max_request_body_size
 KEEP_FREE = 256 * 1024 * 1024  # bytes of disk that we never take: the app needs temporary files, too
 LOOK_AT_DISK_EVERY = 8 * 1024 * 1024
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EFBIG})
 
 
 class NoRoomError(OSError):

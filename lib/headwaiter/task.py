@@ -6,6 +6,7 @@ import time
 from functools import lru_cache
 from typing import Any, cast
 
+from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import build_http_date
 
@@ -29,10 +30,12 @@ class _Answer(_Base):  # type: ignore[misc]
 
     header_bytes = 0
     began = 0.0
+    head = False  # HEAD is asked: no body must follow, or the client takes it for the next answer
 
     def service(self) -> None:
         """Produce the answer, then count it and write it to the access log."""
         self.began = time.monotonic()
+        self.head = getattr(self.channel.serving, "command", None) == "HEAD"
         bytes_before = self.channel.bytes_out + self.channel.total_outbufs_len
         try:
             super().service()
@@ -52,6 +55,7 @@ class _Answer(_Base):  # type: ignore[misc]
     def build_response_header(self) -> bytes:
         """Return the header by Waitress's rules; it closes the connection also when the worker wants it closed."""
         has_body = self.has_body
+        self.channel.bodiless = self.head or not has_body
         lines = [f"HTTP/{self.version} {self.status}"]
         told: dict[str, str] = {}
         for name, value in self.response_headers:
@@ -77,15 +81,16 @@ class _Answer(_Base):  # type: ignore[misc]
 
     def _frame(self, lines: list[str], has_length: bool, has_body: bool, told: str | None) -> None:
         """Say how the client finds the end of the answer: by its length, by chunks, or when the connection closes."""
-        asked = self.request.headers.get("CONNECTION", "").lower()
+        asked = [option.strip() for option in self.request.headers.get("CONNECTION", "").lower().split(",")]
         if self.version == "1.1":
-            keep = has_length and asked != "close"
-            if not has_length and has_body:
+            keep = (has_length or not has_body) and "close" not in asked
+            if not has_length and not self.channel.bodiless:
                 self.chunked_response = True
                 lines.append("Transfer-Encoding: chunked")
         else:
-            keep = has_length and asked == "keep-alive"
-        if not keep or self.channel.worker.closes_connections():
+            keep = has_length and "keep-alive" in asked and "close" not in asked
+        # A request that was read already, in the same breath, is answered, too.
+        if not keep or (self.channel.worker.closes_connections() and len(self.channel.requests) < 2):
             self.close_on_finish = True
         if self.close_on_finish:
             if told is None:
@@ -95,6 +100,10 @@ class _Answer(_Base):  # type: ignore[misc]
 
     def write(self, data: bytes) -> None:
         """Send `data`; with the header in front, in the same send, when that hasn't been sent yet."""
+        if self.head:
+            if data and self.wrote_header and self.content_length is None:
+                raise ClientDisconnected  # nobody hears this stream, which may be endless
+            data = b""
         if self.wrote_header:
             super().write(data)
             return

@@ -89,6 +89,32 @@ def test_a_busy_connection_gets_its_next_answer_and_idle_ones_close() -> None:
         assert server.wait() == 0
 
 
+def test_what_was_read_is_answered_though_the_connection_ends() -> None:
+    """Pipelined requests: the last answer ends the connection, or those after the first would be lost silently."""
+    with workers(threads=1) as server:
+        client = connect(server.port)
+        client.sendall(GET % b"/sleep?1500" + GET % b"/page?7" + GET % b"/page?8")
+        time.sleep(0.3)
+        server.signal()
+        server.wait_for("at=drain ")
+        answers = read_all(client)
+        assert answers.count(b"HTTP/1.1 200 OK") == 3
+        assert answers.count(b"Connection: close") == 1
+        assert answers.endswith(b"pppppppp")
+        assert server.wait() == 0
+
+
+def test_a_blank_line_after_an_upload_is_no_request() -> None:
+    """Old clients send one; the drain would wait until its deadline for the rest."""
+    with workers() as server:
+        client = connect(server.port)
+        client.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello\r\n")
+        assert read_answer(client)[2] == b"hello"
+        server.signal()
+        assert server.wait() == 0
+        assert "cut" not in server.log
+
+
 def test_the_deadline_cuts_and_says_what() -> None:
     """A request, a download and an upload that would take for ever."""
     with workers(settings={"drain_seconds": 1.5}) as server:

@@ -71,6 +71,10 @@ def support_path() -> str:
 def test_without_epoll() -> None:
     """As on macOS: Waitress's own poll, and all the rest."""
     with workers(threads=2, before="import select; del select.epoll") as server:
+        ended = connect(server.port, receive_buffer=4096)
+        ended.sendall(GET[:-2] % b"/page?3000000" + b"Connection: close\r\n\r\n")
+        assert server.get("/").status == 200
+        assert read_all(ended).endswith(b"p" * 3_000_000)
         scenario(server)
 
 

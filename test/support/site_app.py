@@ -69,6 +69,17 @@ def file(environ: Any, start_response: Any, size: int) -> Iterable[bytes]:
     return result
 
 
+def status(environ: Any, start_response: Any, number: int) -> Iterable[bytes]:
+    code, _, kind = environ["QUERY_STRING"].partition("&")
+    start_response(f"{code} As Asked", [])
+    if kind != "file":
+        return [b"more than there should be"]
+    content = tempfile.TemporaryFile()  # noqa: SIM115  # the server closes it
+    content.truncate(100)
+    result: Iterable[bytes] = environ["wsgi.file_wrapper"](content)
+    return result
+
+
 def upload(environ: Any, start_response: Any, number: int) -> Iterable[bytes]:
     size = 0
     while piece := environ["wsgi.input"].read(65536):
@@ -123,6 +134,7 @@ VIEWS: dict[str, Any] = {
     "/endless": endless,
     "/file": file,
     "/upload": upload,
+    "/status": status,
     "/echo": echo,
     "/pid": pid,
     "/busy": busy,

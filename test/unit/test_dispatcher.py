@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
-from headwaiter.dispatcher import Dispatcher
+from headwaiter.dispatcher import Dispatcher, Seat
 
 PATIENCE = 30.0
 
@@ -73,6 +74,31 @@ def test_one_request_after_the_other_uses_one_thread(dispatcher: Dispatcher, res
         rested.wait_for(4 + number)
         names.add(task.thread)
     assert len(names) == 1
+    dispatcher.shutdown()
+
+
+def test_work_never_shows_the_clock_of_earlier_work(dispatcher: Dispatcher) -> None:
+    """The watcher may look before the thread has woken: it would report a slow request that has just come."""
+
+    class Seen:
+        """Stands before a resting thread's lock, and looks as the watcher does."""
+
+        def __init__(self, seat: Seat) -> None:
+            self.seat, self.wake, self.since = seat, seat.wake, 0.0
+
+        def release(self) -> None:
+            self.since = self.seat.since
+            self.wake.release()
+
+        def acquire(self) -> None:
+            self.wake.acquire()
+
+    last = dispatcher.resting[-1]
+    last.since -= 3000.0
+    last.wake = seen = Seen(last)  # type: ignore[assignment]
+    before = time.monotonic()
+    dispatcher.add_task(Task())
+    assert seen.since >= before
     dispatcher.shutdown()
 
 

@@ -1,0 +1,35 @@
+"""The loop's wake-ups, without a server."""
+
+from __future__ import annotations
+
+import select
+from typing import Any
+
+import pytest
+from headwaiter.loop import ReadinessLoop
+from waitress.trigger import trigger
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="needs epoll")
+def test_a_wake_up_just_before_the_pipe_is_read_does_not_silence_the_next() -> None:
+    """Its byte is read with the others; if the loop took it for unread, nobody would write one again."""
+    sockets: dict[int, Any] = {}
+    loop = ReadinessLoop(sockets)
+    loop.trigger = pipe = trigger(sockets)
+    loop.add_trigger(pipe._fileno)
+    read = pipe.handle_read
+    try:
+        loop.wake()
+
+        def read_after_another_wake() -> None:
+            loop.wake()
+            read()
+
+        pipe.handle_read = read_after_another_wake
+        loop._turn(loop.epoll.poll(0))
+        assert not loop.epoll.poll(0)
+        loop.wake()
+        assert loop.epoll.poll(0)
+    finally:
+        loop.close()
+        pipe.close()

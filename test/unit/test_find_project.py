@@ -82,8 +82,8 @@ def test_command_prints_json_alone(tmp_path: Path) -> None:
         "settings_module": "shop.settings",
         "candidates": [],
         "warnings": [],
-        "reason": "backend/manage.py is Django's; the application: WSGI_APPLICATION in backend/shop/settings.py names it; "
-        "the settings: backend/shop/wsgi.py names them.",
+        "reason": "backend/manage.py is Django's; the application: WSGI_APPLICATION in backend/shop/settings.py names "
+        "it; the settings: backend/shop/wsgi.py names them.",
     }
     assert sorted(root.rglob("*")) == before
 

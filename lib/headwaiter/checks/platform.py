@@ -89,8 +89,8 @@ def _rewrites_streams(middleware: Any) -> bool:
 @rule(
     "W505",
     "A middleware wraps file responses",
-    why="headwaiter sends a FileResponse, and WhiteNoise's files, straight from the disk. Once wrapped, a thread has to "
-    "read each download through Python and copy it to memory or a temporary file first.",
+    why="headwaiter sends a FileResponse, and WhiteNoise's files, straight from the disk. Once wrapped, a thread has "
+    "to read each download through Python and copy it to memory or a temporary file first.",
     mend="take it out of MIDDLEWARE (compress static files when they are collected: WhiteNoise's "
     "CompressedManifestStaticFilesStorage), or apply it to views (django.views.decorators.gzip.gzip_page)",
 )
@@ -110,8 +110,8 @@ def _passes_files(module: str) -> bool:
 @rule(
     "I506",
     "The WSGI application is wrapped",
-    why="A wrapper that returns another iterable than Django's takes wsgi.file_wrapper from downloads: a thread then has "
-    "to read each through Python and copy it to memory or a temporary file first.",
+    why="A wrapper that returns another iterable than Django's takes wsgi.file_wrapper from downloads: a thread then "
+    "has to read each through Python and copy it to memory or a temporary file first.",
     mend="check that the wrapper returns Django's response object as it is, or do without it",
 )
 def wrapped_application(site: Site) -> Iterator[Seen | str]:

@@ -104,3 +104,19 @@ def test_a_full_disk_slows_a_download_but_cuts_nothing(tiny_disk: Path) -> None:
         assert server.get("/").status == 200
         assert read_answer(client)[2] == b"s" * 20_000_000
         assert not re.search("Traceback|No space", server.log)
+
+
+def test_without_any_temporary_directory_the_upload_gets_507() -> None:
+    """On a full disk tempfile finds none usable and says so with ENOENT, when it's asked for the first time."""
+    nowhere = """
+import headwaiter.spool
+def nowhere(): raise FileNotFoundError(2, "No usable temporary directory found")
+headwaiter.spool.temporary_file = nowhere
+"""
+    with workers(before=nowhere) as server:
+        client = connect(server.port)
+        with contextlib.suppress(OSError):
+            client.sendall(POST % 900_000 + b"u" * 900_000)
+        assert read_answer(client)[0] == 507
+        assert server.get("/").status == 200
+        assert "Traceback" not in server.log

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headwaiter import early, log
-from headwaiter.keeper import WORKER_VARIABLE
+from headwaiter.keeper import CANNOT_LOAD, WORKER_VARIABLE
 
 if TYPE_CHECKING:
     from headwaiter.budget import Budget
     from headwaiter.settings import Settings
 
-USAGE, SOFTWARE, CONFIG = 64, 70, 78
+USAGE = 64  # sysexits.h
 CLOSED_PIPE = 141  # what a shell makes of SIGPIPE
 
 
@@ -68,7 +68,7 @@ def serve(argv: Sequence[str]) -> int:
         except (settings.SettingsError, listen.ListenError) as error:
             return _fail(USAGE, str(error))
         except project.ProjectError as error:
-            return _fail(CONFIG, str(error), error.details)
+            return _fail(CANNOT_LOAD, str(error), error.details)
     return go()
 
 
@@ -82,7 +82,6 @@ def _load(argv: Sequence[str], place: str | None, directory: str, started: float
         raise settings.SettingsError(
             ["MODULE:ATTRIBUTE: no application was named. Try: headwaiter mysite.wsgi:application."]
         )
-    _raise_open_files_limit()
     project.enter(chosen)
     application = project.load_application(chosen.application, call=chosen.call)
     console.show_errors()
@@ -134,15 +133,6 @@ def _tell(chosen: Settings, budget: Budget) -> None:
     )
     for sentence in (*budget.warnings, *chosen.advice):
         log.line("warning", msg=sentence)
-
-
-def _raise_open_files_limit() -> None:
-    """Allow as many open files as the system lets us: each client is one, and the usual limit of 1,024 is soon met."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _fail(status: int, message: str, details: str = "") -> int:

@@ -69,20 +69,6 @@ def find(path: Path = PROJECT_FILE) -> Project:
     )
 
 
-def prepare(application: str | None, environ: MutableMapping[str, str] | None = None) -> Project:
-    """Find the project, enter it as the server would and return it: what `plan` and `check` start with.
-
-    Raises SettingsError for config vars that can't be used, ProjectError when the directory isn't there.
-    """
-    from headwaiter import settings
-
-    environ = os.environ if environ is None else environ
-    project = find()
-    chosen = settings.load([application] if application else [], environ, project, serving=False)
-    enter(chosen, environ)
-    return Project(Path.cwd(), chosen.application, chosen.settings_module, project.facts)
-
-
 def enter(settings: Settings, environ: MutableMapping[str, str] | None = None) -> None:
     """Go to the project's directory, make it importable and name its settings module in DJANGO_SETTINGS_MODULE."""
     environ = os.environ if environ is None else environ
@@ -165,7 +151,7 @@ def _guarded(act: Callable[[], Any], name: str, doing: str) -> Any:
         if variable:
             mend = f"The site reads the config var {variable}, which isn't set: heroku config:set {variable}=..."
         raise ProjectError(
-            f"{doing} {name} failed with {what.splitlines()[0]}. {mend}", _site_traceback(error)
+            f"{doing} {name} failed with {what.splitlines()[0].rstrip('.')}. {mend}", _site_traceback(error)
         ) from error
 
 

@@ -325,7 +325,7 @@ def test_signals_are_not_blocked_in_the_workers_and_files_are_plenty(app: Path) 
     with boot(app, "--processes=2", "app:application") as server:
         assert server.get("/mask").text in ("set()", "[]")
         soft, hard = eval(server.get("/files").text)
-        assert soft == hard
+        assert soft == hard or soft > 20_000
         os.kill(server.children()[0], signal.SIGKILL)
         server.wait_for("at=worker-exit")
         eventually(lambda: len(server.children()) == 2)

@@ -24,7 +24,8 @@ class Watch:
     def __init__(self, worker: Any) -> None:
         now = time.monotonic()
         self.worker = worker
-        self.unseen: list[Channel] = []
+        self.unseen: list[Channel] = []  # in this round
+        self.share = 0  # of them in each slice
         self.next_slice = self.next_second = now
         self.next_queue_line = now
         self.next_metrics = now + worker.settings.metrics_seconds
@@ -50,11 +51,11 @@ class Watch:
     def _review_slice(self, wall: float) -> None:
         if not self.unseen:
             self.unseen = self.worker.channels()
-        share = -(-len(self.worker.channels()) // SLICES)
-        for channel in self.unseen[:share]:
+            self.share = -(-len(self.unseen) // SLICES)
+        for channel in self.unseen[: self.share]:
             if channel._fileno is not None:
                 self._review(channel, wall)
-        del self.unseen[:share]
+        del self.unseen[: self.share]
 
     def _review(self, channel: Channel, wall: float) -> None:
         silent = wall - channel.last_activity > channel.adj.channel_timeout

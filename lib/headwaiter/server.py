@@ -20,13 +20,14 @@ from waitress.server import TcpWSGIServer, UnixWSGIServer
 
 from headwaiter import compat, log
 from headwaiter.settings import Settings
+from headwaiter.spool import ON_DISK_OF_ONE
 
 if TYPE_CHECKING or not compat.missing_parts():
     from headwaiter.channel import IN, Channel
     from headwaiter.dispatcher import Dispatcher
     from headwaiter.drain import Drain
     from headwaiter.loop import make_loop
-    from headwaiter.spool import ON_DISK_OF_ONE, Memory
+    from headwaiter.spool import Memory
     from headwaiter.stats import Stats, resident_mb
     from headwaiter.watch import Watch
 
@@ -302,6 +303,11 @@ class Worker:
 
 def adjustments(settings: Settings, threads: int) -> Adjustments:
     """Return Waitress's settings: the user's own, then ours, then Waitress's defaults."""
+    return Adjustments(**_options(settings, threads))
+
+
+def _options(settings: Settings, threads: int) -> dict[str, object]:
+    """Return keyword arguments for Waitress, only those that the installed one knows."""
     chosen = dict(settings.waitress)
     defaults: dict[str, object] = {
         "connection_limit": connection_limit(),
@@ -313,11 +319,13 @@ def adjustments(settings: Settings, threads: int) -> Adjustments:
         "outbuf_high_watermark": ON_DISK_OF_ONE,
         "channel_timeout": 120,  # the router keeps idle connections 90 s
         "clear_untrusted_proxy_headers": True,
+        "asyncore_use_poll": True,  # only for Waitress's own loop: select() fails from file descriptor 1024 on
         "ident": None,
     }
     if settings.trust_proxy and "trusted_proxy" not in chosen:
         defaults |= {"trusted_proxy": "*", "trusted_proxy_count": 1, "trusted_proxy_headers": TRUSTED_HEADERS}
-    return Adjustments(**{**defaults, **chosen, "threads": threads})
+    known = {name: value for name, value in defaults.items() if name in Adjustments._param_map}
+    return {**known, **chosen, "threads": threads}
 
 
 def connection_limit() -> int:
@@ -404,9 +412,6 @@ def _serve_plainly(
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, leave)
-    options = {**settings.waitress, "threads": threads, "clear_untrusted_proxy_headers": True}
-    if settings.trust_proxy:
-        options |= {"trusted_proxy": "*", "trusted_proxy_headers": TRUSTED_HEADERS}
-    server = waitress.create_server(application, sockets=list(listeners), **options)
+    server = waitress.create_server(application, sockets=list(listeners), **_options(settings, threads))
     server.run()
     return 0

@@ -46,7 +46,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     bodiless = False  # the present answer ends with its header: to HEAD, 204, 304
     requests: list[Any]  # complete ones, the first of which a pool thread serves
     request: Any = None  # what has come of the next request
-    serving: Any = None  # the request that a pool thread answers now
+    serving: Any = None  # the request that a pool thread answers now, or answered last
     held: list[Any] | None = None  # pieces that are to leave in one send
     bytes_in = 0
     bytes_out = 0
@@ -292,7 +292,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             self.will_close = True
             self.worker.loop.touch(self)
             raise
-        self.serving = None  # a kept connection is small while it's idle
         if self.needs_a_look():
             self.worker.loop.touch(self)
 

@@ -2,7 +2,7 @@
 
 Python runs a signal's handler between two of its own instructions, and never inside a call that waits in C, for
 example for a database that doesn't answer. The byte that set_wakeup_fd() has written arrives all the same, and a
-thread reads it. The thread is gone before anything is forked.
+thread reads it. The thread is gone before the server forks.
 """
 
 from __future__ import annotations
@@ -25,15 +25,41 @@ def leaving_at_once() -> Iterator[None]:
     for number in STATUSES:
         signal.signal(number, _leave)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    loading = threading.Event()
+    loading.set()
+    _let_children_go(loading)
     watcher = threading.Thread(target=_watch, args=(reader,), name="headwaiter-signals", daemon=True)
     watcher.start()
     try:
         yield
     finally:
+        loading.clear()
         signal.set_wakeup_fd(-1)
         os.close(writer)
         watcher.join()
         os.close(reader)
+
+
+def _let_children_go(loading: threading.Event) -> None:
+    """See to it that a child which the site's import forks hears its own signals, and doesn't end us with them."""
+
+    def hold() -> None:
+        if loading.is_set():
+            signal.pthread_sigmask(signal.SIG_BLOCK, STATUSES)
+
+    def go_on() -> None:
+        if loading.is_set():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STATUSES)
+
+    def reset() -> None:
+        if loading.is_set():
+            loading.clear()
+            signal.set_wakeup_fd(-1)
+            for number in STATUSES:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STATUSES)
+
+    os.register_at_fork(before=hold, after_in_parent=go_on, after_in_child=reset)
 
 
 def _watch(reader: int) -> None:

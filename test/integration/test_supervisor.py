@@ -227,6 +227,22 @@ def test_a_signal_while_the_site_is_imported_ends_it_at_once(app: Path, number: 
         assert server.stop(number) == status
 
 
+def test_a_child_that_the_import_forks_and_ends_is_its_own(app: Path) -> None:
+    """SIGTERM to it doesn't end the server, and it means to the child what it always does."""
+    forks = """
+child = os.fork()
+if child == 0:
+    time.sleep(600)
+os.kill(child, signal.SIGTERM)
+print("ended by", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+time.sleep(0.2)
+"""
+    (app / "app.py").write_text(APP + forks)
+    with boot(app, "--processes=1", "app:application") as server:
+        assert "ended by -15" in server.log
+        assert server.stop() == 0
+
+
 def test_a_replacement_that_hangs_in_its_import_does_not_hold_up_the_end(app: Path) -> None:
     """Nor does one that waits for its turn to serve."""
     with boot(app, "--processes=2", "app:application") as server:

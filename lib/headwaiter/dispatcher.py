@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 import time
@@ -42,6 +43,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         self.close_connections = close_connections
         self.seats: dict[int, Seat] = {}
         self.resting: list[Seat] = []
+        self.leaving = 0  # threads that have been told to end and still hold their seat
         self.closing = False  # connections close after each request, for nothing more is to come
         self.deepest = 0  # queue depth since the last look, and when it last grew
         self.delayed = 0
@@ -58,9 +60,10 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
     def set_thread_count(self, count: int) -> None:
         """Start threads until there are `count`, or let the surplus end after their present work."""
         with self.lock:
-            surplus = [self._leave() for _ in range(max(0, len(self.seats) - self.stop_count - count))]
-            free = (number for number in range(count) if number not in self.seats)
-            for number in list(free)[: max(0, count - len(self.seats))]:
+            staying = len(self.seats) - self.leaving - self.stop_count
+            surplus = [self._leave() for _ in range(staying - count)]
+            free = (number for number in itertools.count() if number not in self.seats)
+            for number in list(itertools.islice(free, max(0, count - staying))):
                 self.seats[number] = Seat(number)
                 self.threads.add(number)
                 self.start_new_thread(self.handler_thread, number)
@@ -82,6 +85,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         finally:
             self._close_connections()
             with self.lock:
+                self.leaving -= 1
                 self.seats.pop(thread_no, None)
                 self.threads.discard(thread_no)
                 self.thread_exit_cv.notify_all()
@@ -95,6 +99,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
                     return True
                 if self.stop_count:
                     self.stop_count -= 1
+                    self.leaving += 1
                     return False
                 self.resting.append(seat)
             self.on_rest()

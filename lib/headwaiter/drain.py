@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import socket
-import struct
 import sys
 import time
-from array import array
 from typing import Any
 
 from headwaiter import log
@@ -14,28 +12,37 @@ from headwaiter import log
 QUIET_SECONDS = 1.0  # how long an open connection that says nothing may still begin its request
 ACCEPT_SECONDS = 0.2  # how long we still take connections: the router learns of the stop a moment after we do
 EMPTY_SECONDS = 0.05  # how long the kernel's queue must stay empty: a handshake that was under way takes a round trip
-SO_ATTACH_FILTER = 26  # asm-generic/socket.h
-TCP_FLAGS, SYN = 13, 0x02  # where a TCP header has its flags
+LONGEST_ACCEPT_SECONDS = 1.0  # at most until the listening sockets close, where new connections can't be refused
+
+# IP_MINTTL and IPV6_MINHOPCOUNT (RFC 5082), which Python's socket module doesn't name: ip(7), ipv6(7).
+_MINIMUM_TTL = ((socket.IPPROTO_IP, 21), (socket.IPPROTO_IPV6, 73))
+_NOBODY = 255  # hosts send with 64 or 128
 
 
 def refuse_handshakes(listener: socket.socket) -> bool:
     """Have the kernel drop every new connection attempt to `listener`; what is in its queue can then be emptied.
 
     Otherwise a connection that enters between the last accept() and close() is reset. The client repeats its attempt
-    after a second and finds the port closed or, better, our successor. Linux and TCP only; False where it can't be.
+    after a second and finds the port closed or, better, our successor. Needs no privilege. Linux and TCP only; False
+    where it can't be.
     """
     if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
         return False
-    instructions = (
-        (0x30, 0, 0, TCP_FLAGS),  # load the byte with the flags
-        (0x45, 0, 1, SYN),  # SYN set? next line, else the one after it
-        (0x06, 0, 0, 0),  # drop
-        (0x06, 0, 0, 0xFFFFFFFF),  # keep
-    )
-    code = array("B", b"".join(struct.pack("=HBBI", *line) for line in instructions))
-    program = struct.pack("@HP", len(instructions), code.buffer_info()[0])  # an address, without ctypes' 2 ms at boot
+    return _set_minimum_ttl(listener, _NOBODY)
+
+
+def admit(connection: socket.socket) -> None:
+    """Undo refuse_handshakes() for an accepted `connection`, which inherits it if its handshake was under way then."""
+    if sys.platform == "linux" and connection.family in (socket.AF_INET, socket.AF_INET6):
+        _set_minimum_ttl(connection, 0)
+
+
+def _set_minimum_ttl(one: socket.socket, ttl: int) -> bool:
+    # A dual-stack socket needs both.
+    options = _MINIMUM_TTL if one.family == socket.AF_INET6 else _MINIMUM_TTL[:1]
     try:
-        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+        for level, option in options:
+            one.setsockopt(level, option, ttl)
     except OSError:
         return False
     return True
@@ -82,16 +89,20 @@ class Drain:
         return bool(dispatcher.busy or dispatcher.queue)
 
     def _take_last_connections(self, now: float) -> None:
-        """Accept for a moment as ever, then only what is in the kernel's queue; close when that is empty."""
+        """Accept for a moment as ever, then only what is in the kernel's queue; close when that is empty.
+
+        Where the kernel can't be made to refuse, clients that keep coming would keep it from getting empty.
+        """
+        waited = now - self.began
         taken = sum(server.accept_all() for server in self.worker.servers)
-        if now - self.began < ACCEPT_SECONDS:
+        if waited < ACCEPT_SECONDS:
             return
         if self.empty_since is None:
             for server in self.worker.servers:
                 refuse_handshakes(server.socket)
         if taken or self.empty_since is None:
             self.empty_since = now
-        elif now - self.empty_since >= EMPTY_SECONDS:
+        if now - self.empty_since >= EMPTY_SECONDS or waited >= LONGEST_ACCEPT_SECONDS:
             self._close_listeners()
 
     def _close_listeners(self) -> None:

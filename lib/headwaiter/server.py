@@ -25,7 +25,7 @@ from headwaiter.spool import ON_DISK_OF_ONE
 if TYPE_CHECKING or not compat.missing_parts():
     from headwaiter.channel import IN, Channel
     from headwaiter.dispatcher import Dispatcher
-    from headwaiter.drain import Drain
+    from headwaiter.drain import Drain, admit
     from headwaiter.loop import make_loop
     from headwaiter.spool import Memory
     from headwaiter.stats import Stats, resident_mb
@@ -77,9 +77,9 @@ class _Server:
                 return
 
     def accept_all(self) -> int:
-        """Accept everything in the kernel's queue; return how many connections that was."""
+        """Accept what is in the kernel's queue, at most one backlog; return how many connections that was."""
         count = 0
-        while self.accepting and self.accept_one():  # type: ignore[attr-defined]
+        while count < self.adj.backlog and self.accepting and self.accept_one():  # type: ignore[attr-defined]
             count += 1
         return count
 
@@ -95,6 +95,8 @@ class _Server:
         except OSError as error:
             self.worker.accept_failed(error)
             return False
+        if self.worker.drain:
+            admit(connection)
         try:
             server.set_socket_options(connection)
         except OSError:  # macOS: the client has left already

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from app_json import Hints
-from headwaiter import budget, dyno, plans
+from headwaiter.budget import arithmetic, dyno, plans
 
 NUMBERS = (
     "HEADWAITER_DB_CONNECTIONS",
@@ -43,10 +43,10 @@ def config_var(env_dir: Path | None, name: str) -> str:
         return ""
 
 
-def limit(hints: Hints, given: Mapping[str, int], plan_var: str) -> budget.Limit | None:
+def limit(hints: Hints, given: Mapping[str, int], plan_var: str) -> arithmetic.Limit | None:
     """The database's limit as far as a build can know it, None where nothing names a plan."""
     if given.get("HEADWAITER_DB_CONNECTIONS"):
-        return budget.Limit("the database", given["HEADWAITER_DB_CONNECTIONS"], "HEADWAITER_DB_CONNECTIONS")
+        return arithmetic.Limit("the database", given["HEADWAITER_DB_CONNECTIONS"], "HEADWAITER_DB_CONNECTIONS")
     name, source = (plan_var, "HEADWAITER_DB_PLAN") if plan_var else (hints.database_plan, "app.json")
     if name is None or name.endswith(":in-dyno"):
         return None
@@ -54,7 +54,7 @@ def limit(hints: Hints, given: Mapping[str, int], plan_var: str) -> budget.Limit
         plan = plans.find(name)
     except plans.UnknownPlanError:
         return None
-    return budget.Limit("the database", plan.connections, f"the plan {plan.name} of {source}")
+    return arithmetic.Limit("the database", plan.connections, f"the plan {plan.name} of {source}")
 
 
 def preview(hints: Hints, env_dir: Path | None) -> Iterator[str]:
@@ -64,8 +64,8 @@ def preview(hints: Hints, env_dir: Path | None) -> Iterator[str]:
     if known is None:
         return
     memory = dyno.memory_of_size(hints.dyno_size)
-    chosen = budget.compute(
-        budget.Inputs(
+    chosen = arithmetic.compute(
+        arithmetic.Inputs(
             limits=(known,),
             dynos=given.get("HEADWAITER_WEB_DYNOS") or hints.web_dynos or 1,
             reserve=given.get("HEADWAITER_DB_RESERVE"),

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headwaiter import early, log
-from headwaiter.keeper import CANNOT_LOAD, WORKER_VARIABLE
+from headwaiter import log
+from headwaiter.server import early
+from headwaiter.server.keeper import CANNOT_LOAD, WORKER_VARIABLE
 
 if TYPE_CHECKING:
-    from headwaiter.budget import Budget
+    from headwaiter.budget.arithmetic import Budget
     from headwaiter.settings import Settings
 
 USAGE = 64  # sysexits.h
@@ -39,13 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _told(arguments: Sequence[str]) -> int | None:
     """Run what only prints something; return its exit status, None where the site is to be served."""
     if arguments[:1] == ["plan"]:
-        from headwaiter import plan
+        from headwaiter.budget import decide
 
-        return plan.main(arguments[1:])
+        return decide.main(arguments[1:])
     if arguments[:1] == ["check"]:
-        from headwaiter import check
+        from headwaiter.checks import command
 
-        return check.main(arguments[1:])
+        return command.main(arguments[1:])
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if {"--help", "-h"} & set(options) or "--version" in options:
         from headwaiter import usage
@@ -61,7 +62,8 @@ def serve(argv: Sequence[str]) -> int:
     place = os.environ.pop(WORKER_VARIABLE, None)
     gc.disable()  # importing only makes objects that stay; the workers turn it on
     with early.leaving_at_once():
-        from headwaiter import listen, project, settings
+        from headwaiter import project, settings
+        from headwaiter.server import listen
 
         try:
             go = _load(argv, place, directory, started)
@@ -74,7 +76,9 @@ def serve(argv: Sequence[str]) -> int:
 
 def _load(argv: Sequence[str], place: str | None, directory: str, started: float) -> Callable[[], int]:
     """Load the site and decide everything; return what is left to do, and forks."""
-    from headwaiter import console, database, listen, project, settings, supervisor
+    from headwaiter import console, project, settings
+    from headwaiter.budget import database
+    from headwaiter.server import listen, supervisor
 
     site = project.find()
     chosen = settings.load(argv, os.environ, site)
@@ -92,9 +96,9 @@ def _load(argv: Sequence[str], place: str | None, directory: str, started: float
         control = supervisor.join(again)
         return lambda: supervisor.run_again(control, again, chosen, application)
 
-    from headwaiter import plan
+    from headwaiter.budget import decide
 
-    budget = plan.decide(chosen, site)
+    budget = decide.decide(chosen, site)
     database.install(chosen, budget)
     database.prepare_fork()
     sockets = listen.bind(chosen)

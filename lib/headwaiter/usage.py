@@ -62,10 +62,10 @@ def _described(options: dict[str, settings.Option]) -> list[settings.Option]:
     """Add the first sentence of the installed Waitress's own help to each of its options, and the default here."""
     from waitress import runner
 
-    from headwaiter import server
+    from headwaiter.server import worker
 
     text = dict(re.findall(r"^    --(?:\[no-\])?([a-z-]+)\S*\n+((?:        .*\n|\n)+)", runner.HELP, re.MULTILINE))
-    chosen = server.adjustments(settings.Settings(), threads=1)
+    chosen = worker.adjustments(settings.Settings(), threads=1)
     found = []
     for option in options.values():
         about = " ".join(text.get(option.flag[2:], "").split())

@@ -232,8 +232,8 @@ def test_asking_leaves_no_connection_no_thread_and_no_child() -> None:
     url = server.role("clean", 20)
     code = (
         "import os, threading, django; django.setup()\n"
-        "from headwaiter import survey\n"
-        "found = survey.take(os.environ)\n"
+        "from headwaiter.budget import server_limits\n"
+        "found = server_limits.take(os.environ)\n"
         "assert found.answers['default'].role_limit == 20, found\n"
         "print(threading.active_count(), open(f'/proc/{os.getpid()}/task/{os.getpid()}/children').read() or 'none')\n"
         "from django.db import connections\n"

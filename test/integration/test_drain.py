@@ -141,7 +141,7 @@ def test_a_second_interrupt_leaves_at_once() -> None:
 def test_database_connections_close_at_once() -> None:
     """Each thread closes its own: the resting ones when the drain begins, the busy one after its request."""
     note = (
-        "import headwaiter.server as s, os, threading\n"
+        "import headwaiter.server.worker as s, os, threading\n"
         "s.close_database_connections = lambda: os.write(1, f'closed by {threading.current_thread().name}\\n'.encode())"
     )
     with workers(threads=4, before=note) as server:
@@ -255,7 +255,7 @@ def seconds_to_drain(server: Server) -> list[float]:
 
 def test_a_drain_ends_under_load_where_new_connections_cannot_be_refused() -> None:
     """Other systems, sandboxes: connections are taken for a second; at most each client's last one is lost."""
-    with workers(before="import headwaiter.drain as d; d.refuse_handshakes = lambda listener: False") as server:
+    with workers(before="import headwaiter.server.drain as d; d.refuse_handshakes = lambda listener: False") as server:
         load = Load(server.port, clients=8)
         load.wait_for_answers(20)
         assert server.stop() == 0

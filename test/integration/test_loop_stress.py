@@ -16,7 +16,7 @@ from worker import connect, read_all, read_answer, workers
 SWITCHES = "import sys; sys.setswitchinterval(1e-5)"  # the more often threads change places, the more races happen
 # Without regular turns, a lost wake-up isn't healed within a second but lasts longer than a client's patience.
 RARE_TICKS = """
-from headwaiter.server import Worker
+from headwaiter.server.worker import Worker
 tick = Worker.tick
 Worker.tick = lambda worker: tick(worker) and 30.0
 """

@@ -39,7 +39,7 @@ def test_a_thousand_uploads_and_a_thousand_readers_stay_below_150_mb() -> None:
 def test_buffers_and_files_are_given_back() -> None:
     """When the clients have gone, nothing of them stays: no memory accounted for, no file open."""
     note = """
-import threading, time, headwaiter.server as s
+import threading, time, headwaiter.server.worker as s
 real = s.Worker.tick
 def tick(worker):
     if worker.stats.requests and worker.memory.used == 0 and not worker.channels():
@@ -109,9 +109,9 @@ def test_a_full_disk_slows_a_download_but_cuts_nothing(tiny_disk: Path) -> None:
 def test_without_any_temporary_directory_the_upload_gets_507() -> None:
     """On a full disk tempfile finds none usable and says so with ENOENT, when it's asked for the first time."""
     nowhere = """
-import headwaiter.spool
+import headwaiter.server.buffers
 def nowhere(): raise FileNotFoundError(2, "No usable temporary directory found")
-headwaiter.spool.temporary_file = nowhere
+headwaiter.server.buffers.temporary_file = nowhere
 """
     with workers(before=nowhere) as server:
         client = connect(server.port)

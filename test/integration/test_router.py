@@ -75,7 +75,7 @@ def test_the_user_may_choose_otherwise() -> None:
 def test_a_connection_outlives_the_routers_90_seconds() -> None:
     """Idle connections are closed later than by the router, or it would meet closed ones: H13, H18."""
     show = """
-import headwaiter.server as server
+import headwaiter.server.worker as server
 original = server.adjustments
 def adjustments(*arguments):
     chosen = original(*arguments)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pythons
 from boot import Server
-from headwaiter import compat
+from headwaiter.server import compat
 from waitress_sdists import HASHES, sdist
 from worker import connect, read_all, read_answer, workers
 

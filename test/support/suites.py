@@ -57,7 +57,7 @@ def run_pytest(name: str) -> tuple[int, int, int]:
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.xml"
         options = ["-n", "2", "--dist", "loadfile", "-q", f"--junit-xml={results}"]
-        files = [str(path) for path in sorted(ROOT.glob("test/*/test_*.py")) if name in path.name]
+        files = [str(path) for path in sorted(ROOT.glob("test/*/**/test_*.py")) if name in path.name]
         if not files:
             return 0, 0, 0
         status = subprocess.run([sys.executable, "-m", "pytest", *options, *files], cwd=ROOT, check=False).returncode

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from headwaiter.server import serve
+from headwaiter.server.worker import serve
 from headwaiter.settings import Settings
 
 # Tests that can't hold for us, each with its reason.

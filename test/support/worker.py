@@ -72,7 +72,7 @@ def workers(
 def main() -> int:
     order = json.loads(sys.argv[1])
     exec(order["before"], {})
-    from headwaiter.server import WorkerControl, serve
+    from headwaiter.server.worker import WorkerControl, serve
     from headwaiter.settings import Settings
 
     application = __import__(order["app"]).application

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from headwaiter import server, settings, usage
+from headwaiter import settings, usage
 from headwaiter.project import Project
+from headwaiter.server import worker
 from headwaiter.settings import Settings, SettingsError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -153,7 +154,7 @@ def test_waitress_options_are_those_that_somebody_chose() -> None:
     """Their defaults are the server's own; `--help` shows them as they are in force."""
     assert load().waitress == {}
     assert load(env={"HEADWAITER_BACKLOG": "9"}).waitress == {"backlog": 9}
-    in_force = server.adjustments(Settings(), threads=1)
+    in_force = worker.adjustments(Settings(), threads=1)
     text = " ".join(usage.help_text().split())
     for name in ("connection_limit", "channel_timeout", "inbuf_overflow", "max_request_header_size"):
         flag = settings.waitress_options()[name].flag

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from headwaiter import console, dyno, project
+from headwaiter import console, project
+from headwaiter.budget import dyno
 from headwaiter.settings import Settings
 
 from . import loggers, migrations, source
@@ -222,9 +223,9 @@ def _cache_users(settings: Any) -> tuple[str, ...]:
 
 
 def _of_the_budget(settings: Settings, found: project.Project) -> dict[str, Any]:
-    from headwaiter import plan
+    from headwaiter.budget import decide
 
-    budget = plan.decide(settings, found)
+    budget = decide.decide(settings, found)
     return {"processes": budget.processes, "budget_warnings": tuple(budget.warnings)}
 
 

@@ -226,7 +226,7 @@ def more_dynos(site: Site) -> Iterator[Seen | str]:
     dyno_only=True,
 )
 def other_size(site: Site) -> Iterator[Seen | str]:
-    from headwaiter import dyno
+    from headwaiter.budget import dyno
 
     size = _formation(site).get("size")
     expected = dyno.memory_of_size(size) if size else None

@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from headwaiter import keeper, listen, log, server
-from headwaiter.budget import Budget
+from headwaiter import log
+from headwaiter.budget.arithmetic import Budget
+from headwaiter.server import keeper, listen, worker
 from headwaiter.settings import Settings
 
 LEAVE_SECONDS = 3.0  # how long a drained worker's own threads may hold it up
@@ -195,13 +196,13 @@ def _work(control: Control, number: int, state: dict[str, Any], settings: Settin
     control.watch()
     sockets = [Listener(fileno=fd) for fd in state["listeners"]]
     sockets[-1].on_listen = lambda: control.say(keeper.READY)
-    status = server.serve(
+    status = worker.serve(
         application,
         sockets,
         settings,
         threads=state["threads"],
         processes=state["processes"],
-        stop=server.WorkerControl(may_retire=control.may_retire),
+        stop=worker.WorkerControl(may_retire=control.may_retire),
     )
     threading.Thread(target=_leave_soon, args=(status,), daemon=True).start()
     return status
@@ -249,8 +250,8 @@ def _become_keeper(state: dict[str, Any]) -> int:
     os.close(writer)
     for fd in (reader, *state["listeners"], *(fd for _, _, fd in state["workers"])):
         os.set_inheritable(fd, True)
-    package = str(Path(__file__).resolve().parent.parent)
-    code = f"import sys; sys.path.insert(0, {package!r}); from headwaiter import keeper; keeper.main()"
+    package = str(Path(__file__).resolve().parent.parent.parent)
+    code = f"import sys; sys.path.insert(0, {package!r}); from headwaiter.server import keeper; keeper.main()"
     sys.stdout.flush()
     sys.stderr.flush()
     try:

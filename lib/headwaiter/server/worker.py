@@ -18,18 +18,19 @@ import waitress
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer, UnixWSGIServer
 
-from headwaiter import compat, log
+from headwaiter import log
+from headwaiter.server import compat
+from headwaiter.server.buffers import ON_DISK_OF_ONE
 from headwaiter.settings import Settings
-from headwaiter.spool import ON_DISK_OF_ONE
 
 if TYPE_CHECKING or not compat.missing_parts():
-    from headwaiter.channel import IN, Channel
-    from headwaiter.dispatcher import Dispatcher
-    from headwaiter.drain import Drain, admit
-    from headwaiter.loop import make_loop
-    from headwaiter.spool import Memory
-    from headwaiter.stats import Stats, resident_mb
-    from headwaiter.watch import Watch
+    from headwaiter.server.buffers import Memory
+    from headwaiter.server.channel import IN, Channel
+    from headwaiter.server.drain import Drain, admit
+    from headwaiter.server.housekeeping import Watch
+    from headwaiter.server.loop import make_loop
+    from headwaiter.server.stats import Stats, resident_mb
+    from headwaiter.server.thread_pool import Dispatcher
 
 RETIRED = 75  # exit status of a worker that has served its time and wants to be replaced
 LEFT_AT_ONCE = 130  # a second SIGINT: what a shell makes of it
@@ -348,7 +349,7 @@ def connection_limit() -> int:
 def close_database_connections() -> None:
     """Close the Django connections of the calling thread; does nothing for a site without Django."""
     if "django" in sys.modules:
-        from headwaiter import database  # the only module that imports Django
+        from headwaiter.budget import database  # the only module that imports Django
 
         database.close_all()
 

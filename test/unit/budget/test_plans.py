@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from headwaiter import plans
+from headwaiter.budget import plans
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from headwaiter import limits
-from headwaiter.database import Alias
+from headwaiter.budget import limits
+from headwaiter.budget.database import Alias
+from headwaiter.budget.server_limits import Answer, InUse, Survey
 from headwaiter.settings import Settings
-from headwaiter.survey import Answer, InUse, Survey
 
 DEFAULT = Alias("default", "postgresql", "db.example.com", "5432", "shop", "u1")
 URL = {"DATABASE_URL": "postgres://u1:secret@db.example.com/shop"}

@@ -14,10 +14,10 @@ from typing import Any
 from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 
-from headwaiter import router
-from headwaiter.request import Parser, RetryLaterError
-from headwaiter.spool import OutBuffer, sendable
-from headwaiter.task import AppTask, RefusalTask
+from headwaiter.server import proxy_headers
+from headwaiter.server.buffers import OutBuffer, sendable
+from headwaiter.server.request import Parser, RetryLaterError
+from headwaiter.server.task import AppTask, RefusalTask
 
 IN = getattr(select, "EPOLLIN", 1)
 OUT = getattr(select, "EPOLLOUT", 4)
@@ -31,7 +31,7 @@ PROBE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
-    """A connection that the loop watches. `server` is one of our servers (server.py)."""
+    """A connection that the loop watches. `server` is one of our servers (worker.py)."""
 
     task_class = AppTask
     error_task_class = RefusalTask
@@ -300,7 +300,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         waited = time.monotonic() - request.received_at
         start = request.headers.get("X_REQUEST_START") if self.worker.behind_router else None
         if start and request.body_rcv is None:  # a slow upload's time is its client's
-            waited = max(waited, router.seconds_since_start(start) or 0.0)
+            waited = max(waited, proxy_headers.seconds_since_start(start) or 0.0)
         return float(waited)
 
     def _forget_requests(self) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from headwaiter.dispatcher import Dispatcher, Seat
+from headwaiter.server.thread_pool import Dispatcher, Seat
 
 PATIENCE = 30.0
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from headwaiter import plans
-from headwaiter.budget import Limit
-from headwaiter.database import PORTS, Alias, is_web
+from headwaiter.budget import plans
+from headwaiter.budget.arithmetic import Limit
+from headwaiter.budget.database import PORTS, Alias, is_web
+from headwaiter.budget.server_limits import Answer, InUse, Survey
 from headwaiter.redact import redact
 from headwaiter.settings import Settings
-from headwaiter.survey import Answer, InUse, Survey
 
 MYSQL_UNKNOWN = 10
 """ClearDB's and JawsDB's smallest plans allow 10."""

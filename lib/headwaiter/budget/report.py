@@ -7,11 +7,11 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import plans
-from headwaiter.budget import Budget, compute, count
+from headwaiter.budget import plans
+from headwaiter.budget.arithmetic import Budget, compute, count
 
 if TYPE_CHECKING:
-    from headwaiter.plan import Plan
+    from headwaiter.budget.decide import Plan
 
 SCALES = (1, 2, 3, 5)
 LABEL = 12

@@ -11,8 +11,7 @@ from check_sites import DATABASE
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage
 from django.utils.functional import SimpleLazyObject
-from headwaiter import check
-from headwaiter.checks import facts, loggers, migrations, source
+from headwaiter.checks import command, facts, loggers, migrations, source
 from headwaiter.checks.probe import digest
 from headwaiter.checks.site import Site, url_endpoint
 from headwaiter.project import Project
@@ -154,8 +153,8 @@ def test_manage_py_names_the_settings(tmp_path: Path, line: str) -> None:
     path = tmp_path / "manage.py"
     path.write_text(f"import os\n{line}\n")
 
-    assert check.settings_of_manage_py(path) == "mysite.settings"
-    assert check.settings_of_manage_py(tmp_path / "none.py") is None
+    assert command.settings_of_manage_py(path) == "mysite.settings"
+    assert command.settings_of_manage_py(tmp_path / "none.py") is None
 
 
 class Refusing:

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from headwaiter import dyno, limits, plan, survey
-from headwaiter.database import Alias
+from headwaiter.budget import decide, dyno, limits, server_limits
+from headwaiter.budget.database import Alias
 from headwaiter.project import Project
 from headwaiter.settings import Settings
 
@@ -15,7 +15,7 @@ PROJECT = Project(Path("/app"), facts={"web_dynos": 2, "database_plan": "heroku-
 @pytest.fixture(autouse=True)
 def no_django(monkeypatch: pytest.MonkeyPatch) -> None:
     """No database of this process is asked."""
-    monkeypatch.setattr(survey, "take", lambda environ: survey.Survey(django=False))
+    monkeypatch.setattr(server_limits, "take", lambda environ: server_limits.Survey(django=False))
     for name in ("DATABASE_URL", "DYNO", "PGAPPNAME"):
         monkeypatch.delenv(name, raising=False)
 
@@ -28,7 +28,7 @@ def test_decide_never_raises_and_quotes_nothing(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(limits, "find", fail)
     monkeypatch.setenv("DATABASE_URL", "postgres://u:hunter2@host/d")
-    made = plan.decide(Settings(threads=3), PROJECT)
+    made = decide.decide(Settings(threads=3), PROJECT)
     assert (made.limit, made.threads) == (20, 3)
     assert made.warnings[0] == (
         "The connection budget couldn't be worked out (RuntimeError): `headwaiter plan` shows more."
@@ -36,14 +36,16 @@ def test_decide_never_raises_and_quotes_nothing(monkeypatch: pytest.MonkeyPatch)
     assert "hunter2" not in " ".join(made.warnings)
 
 
-def made(environ: dict[str, str], settings: Settings, seen: dict[str, int], tmp_path: Path, **facts: Any) -> plan.Plan:
+def made(
+    environ: dict[str, str], settings: Settings, seen: dict[str, int], tmp_path: Path, **facts: Any
+) -> decide.Plan:
     """The plan for one PostgreSQL database whose role may hold 20, with `seen` connected."""
-    in_use = tuple(survey.InUse(name, True, True, number) for name, number in seen.items())
-    answer = survey.Answer(20, None, 103, 3, False, "17.1", "u", in_use)
-    asked = survey.Survey((Alias("default", "postgresql", "db", "5432", "d", "u"),), {"default": answer})
+    in_use = tuple(server_limits.InUse(name, True, True, number) for name, number in seen.items())
+    answer = server_limits.Answer(20, None, 103, 3, False, "17.1", "u", in_use)
+    asked = server_limits.Survey((Alias("default", "postgresql", "db", "5432", "d", "u"),), {"default": answer})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(survey, "take", lambda _: asked)
-        return plan.make(settings, Project(Path("/app"), facts=facts), environ, tmp_path)
+        patch.setattr(server_limits, "take", lambda _: asked)
+        return decide.make(settings, Project(Path("/app"), facts=facts), environ, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -82,10 +84,10 @@ def test_dynos_memory_and_caps_reach_the_arithmetic(tmp_path: Path) -> None:
 
 def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Not for a pipe, and not when NO_COLOR is set."""
-    assert not plan._colour()
+    assert not decide._colour()
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert plan._colour()
+    assert decide._colour()
     monkeypatch.setenv("NO_COLOR", "")
-    assert not plan._colour()
+    assert not decide._colour()

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headwaiter import budget, database, dyno
-from headwaiter.budget import Budget, Inputs, Limit
+from headwaiter.budget import arithmetic, database, dyno
+from headwaiter.budget.arithmetic import Budget, Inputs, Limit
 from headwaiter.project import Project
 from headwaiter.settings import Settings
 
 if TYPE_CHECKING:
-    from headwaiter import limits, survey
+    from headwaiter.budget import limits, server_limits
 
 
 @dataclass(frozen=True)
@@ -36,21 +36,21 @@ def decide(settings: Settings, project: Project) -> Budget:
         # What asks databases isn't even imported: that would take as long as a tenth of a small site's boot.
         return _compute(settings, project.facts, dyno.read(os.environ))
     except Exception as error:
-        from headwaiter import plans
+        from headwaiter.budget import plans
 
         unknown = Limit("unknown", plans.UNKNOWN, "unknown, so the smallest Heroku Postgres plan")
-        assumed = budget.compute(Inputs((unknown,), processes=settings.processes, threads=settings.threads))
+        assumed = arithmetic.compute(Inputs((unknown,), processes=settings.processes, threads=settings.threads))
         what = f"The connection budget couldn't be worked out ({type(error).__name__}): `headwaiter plan` shows more."
         return assumed._replace(warnings=(what, *assumed.warnings))
 
 
 def make(settings: Settings, project: Project, environ: Mapping[str, str], root: Path = Path("/")) -> Plan:
     """Look at the dyno, ask the databases, do the arithmetic."""
-    from headwaiter import limits, survey
+    from headwaiter.budget import limits, server_limits
 
     database.name_connections()
     here = dyno.read(environ, root)
-    asked = survey.take(environ)
+    asked = server_limits.take(environ)
     found = limits.find(asked, settings, project.facts, environ)
     chosen = _compute(settings, project.facts, here, found.limits, _holders(asked))
     return Plan(chosen._replace(warnings=(*found.warnings, *chosen.warnings)), here, found, project.facts)
@@ -64,7 +64,7 @@ def _compute(
     holders: Mapping[str, int] | None = None,
 ) -> Budget:
     dynos, source = _web_dynos(settings, facts, here, holders or {})
-    return budget.compute(
+    return arithmetic.compute(
         Inputs(
             limits=tuple(found),
             dynos=dynos,
@@ -79,7 +79,7 @@ def _compute(
     )
 
 
-def _holders(asked: survey.Survey) -> dict[str, int]:
+def _holders(asked: server_limits.Survey) -> dict[str, int]:
     """How many connections the site's own role holds, by application_name."""
     answers = [answer for answer in asked.answers.values() if not isinstance(answer, str)]
     return {each.application_name: each.count for answer in answers for each in answer.in_use if each.same_role}
@@ -106,8 +106,9 @@ def main(argv: Sequence[str]) -> int:
     import argparse  # here, like the others: the boot needs none of them
     import json
 
-    from headwaiter import project, report
+    from headwaiter import project
     from headwaiter import settings as settings_module
+    from headwaiter.budget import report
 
     parser = argparse.ArgumentParser(prog="headwaiter plan", description="Show what the database and the dyno allow.")
     parser.add_argument("application", nargs="?", metavar="MODULE:ATTRIBUTE", help="instead of what the build found")

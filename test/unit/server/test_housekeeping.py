@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from headwaiter.watch import SLICES, Watch
+from headwaiter.server.housekeeping import SLICES, Watch
 
 
 def test_a_round_ends_though_its_connections_have_gone() -> None:

@@ -10,7 +10,7 @@ from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import build_http_date
 
-from headwaiter import access, router
+from headwaiter.server import access_log, proxy_headers
 
 _Base: Any = object
 
@@ -50,7 +50,7 @@ class _Answer(_Base):  # type: ignore[misc]
         worker.stats.count(ended - (channel.serving.received_at or self.began))
         if worker.settings.access_log:
             size = channel.bytes_out + channel.total_outbufs_len - bytes_before - self.header_bytes
-            access.write(self, size=max(0, size), seconds=ended - self.began)
+            access_log.write(self, size=max(0, size), seconds=ended - self.began)
 
     def build_response_header(self) -> bytes:
         """Return the header by Waitress's rules; it closes the connection also when the worker wants it closed."""
@@ -141,7 +141,7 @@ class AppTask(_Answer, WSGITask):  # type: ignore[misc]
             environ["SERVER_SOFTWARE"] = "headwaiter"
         adj = self.channel.adj
         if adj.trusted_proxy in ("*", environ["REMOTE_ADDR"]):
-            router.normalise(environ, frozenset(adj.trusted_proxy_headers or ()), adj.trusted_proxy_count)
+            proxy_headers.normalise(environ, frozenset(adj.trusted_proxy_headers or ()), adj.trusted_proxy_count)
         return environ
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from waitress.parser import HTTPRequestParser
 from waitress.utilities import BadRequest, Error
 
-from headwaiter.spool import BodyBuffer
+from headwaiter.server.buffers import BodyBuffer
 
 ONCE = (b"\r\nhost:", b"\r\ncontent-length:", b"\r\ncontent-type:", b"\r\ntransfer-encoding:")
 

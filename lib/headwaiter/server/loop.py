@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 from waitress import wasyncore
 
-from headwaiter.channel import IN, Channel
+from headwaiter.server.channel import IN, Channel
 
 
 class Worker(Protocol):
-    """What the loop needs to know of its worker (server.py)."""
+    """What the loop needs to know of its worker (worker.py)."""
 
     def tick(self) -> float:
         """Do what is due by the clock; return in how many seconds to call again."""

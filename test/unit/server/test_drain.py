@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from half_open import HalfOpenClient
-from headwaiter import drain
+from headwaiter.server import drain
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 

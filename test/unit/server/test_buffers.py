@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from headwaiter import spool
+from headwaiter.server import buffers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from waitress.buffers import ReadOnlyFileBasedBuffer
@@ -23,8 +23,8 @@ sizes = st.sampled_from([0, 1, 10, 4095, 4096, 5000, 70_000, 1_100_000])
 @given(st.lists(st.tuples(st.booleans(), sizes), max_size=25), st.sampled_from([0, 10_000, 3_000_000]))
 def test_what_goes_in_comes_out_in_order(steps: list[tuple[bool, int]], limit: int) -> None:
     """Appending and taking, in any mixture, with much memory or none."""
-    memory = spool.Memory(limit)
-    buffer = spool.OutBuffer(memory)
+    memory = buffers.Memory(limit)
+    buffer = buffers.OutBuffer(memory)
     expected = b""
     for number, (adds, size) in enumerate(steps):
         if adds:
@@ -37,7 +37,7 @@ def test_what_goes_in_comes_out_in_order(steps: list[tuple[bool, int]], limit: i
             assert expected.startswith(taken)
             expected = expected[len(taken) :]
         assert len(buffer) == len(expected)
-        assert memory.used <= limit + spool.ALWAYS_IN_MEMORY + spool.SMALL
+        assert memory.used <= limit + buffers.ALWAYS_IN_MEMORY + buffers.SMALL
     while expected:
         taken = buffer.get(100_000, skip=True)
         assert taken
@@ -67,7 +67,7 @@ def received(pair: tuple[socket.socket, socket.socket], buffer: Any) -> bytes:
 @pytest.mark.parametrize("limit", [0, 50_000_000])
 def test_sending_from_memory_and_from_a_file(pair: tuple[socket.socket, socket.socket], limit: int) -> None:
     """Many small pieces and few large ones."""
-    buffer = spool.OutBuffer(spool.Memory(limit))
+    buffer = buffers.OutBuffer(buffers.Memory(limit))
     pieces = [bytes([number]) * size for number, size in enumerate([10, 20, 6000, 3, 900_000, 7, 2_000_000])]
     for piece in pieces:
         buffer.append(piece)
@@ -76,9 +76,9 @@ def test_sending_from_memory_and_from_a_file(pair: tuple[socket.socket, socket.s
 
 def test_the_disk_limit_of_one_response() -> None:
     """Nothing is added when it doesn't fit."""
-    buffer = spool.OutBuffer(spool.Memory(0), on_disk_limit=100_000)
+    buffer = buffers.OutBuffer(buffers.Memory(0), on_disk_limit=100_000)
     buffer.append(b"a" * 90_000)
-    with pytest.raises(spool.NoRoomError):
+    with pytest.raises(buffers.NoRoomError):
         buffer.append(b"b" * 20_000)
     assert len(buffer) == 90_000
     buffer.close()
@@ -86,20 +86,20 @@ def test_the_disk_limit_of_one_response() -> None:
 
 def test_the_disk_is_never_filled_to_the_brim(monkeypatch: pytest.MonkeyPatch) -> None:
     """The app needs temporary files, too."""
-    monkeypatch.setattr(spool, "free_bytes", lambda fd: spool.KEEP_FREE - 1)
-    buffer = spool.OutBuffer(spool.Memory(0))
-    with pytest.raises(spool.NoRoomError):
+    monkeypatch.setattr(buffers, "free_bytes", lambda fd: buffers.KEEP_FREE - 1)
+    buffer = buffers.OutBuffer(buffers.Memory(0))
+    with pytest.raises(buffers.NoRoomError):
         for _ in range(1000):
             buffer.append(b"a" * 100_000)
-    assert len(buffer) <= spool.LOOK_AT_DISK_EVERY
+    assert len(buffer) <= buffers.LOOK_AT_DISK_EVERY
     buffer.close()
 
 
 @pytest.mark.parametrize("limit", [0, 1_000_000])
 def test_a_body_is_a_file_for_the_app(limit: int) -> None:
     """In memory or on disk: lines, positions and reads as usual."""
-    memory = spool.Memory(limit)
-    body = spool.BodyBuffer(memory, overflow=30_000)
+    memory = buffers.Memory(limit)
+    body = buffers.BodyBuffer(memory, overflow=30_000)
     data = b"".join(b"line %d\n" % number for number in range(6000))
     for start in range(0, len(data), 7000):
         body.append(data[start : start + 7000])
@@ -122,13 +122,13 @@ def test_real_files_go_to_the_kernel_and_others_do_not(tmp_path: Path) -> None:
         file.read(4)
         wrapper = ReadOnlyFileBasedBuffer(file)
         wrapper.prepare()
-        sendable = spool.sendable(wrapper)
-        assert isinstance(sendable, spool.FileRange)
+        sendable = buffers.sendable(wrapper)
+        assert isinstance(sendable, buffers.FileRange)
         assert len(sendable) == 6
     with gzip.open(packed) as file_:
         wrapper = ReadOnlyFileBasedBuffer(file_)
         wrapper.prepare()
-        assert spool.sendable(wrapper) is wrapper
+        assert buffers.sendable(wrapper) is wrapper
 
 
 def test_a_file_range_starts_where_the_app_stood(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -138,7 +138,7 @@ def test_a_file_range_starts_where_the_app_stood(pair: tuple[socket.socket, sock
         file.seek(3)
         wrapper = ReadOnlyFileBasedBuffer(file)
         wrapper.prepare(4)
-        assert received(pair, spool.sendable(wrapper)) == b"3456"
+        assert received(pair, buffers.sendable(wrapper)) == b"3456"
 
 
 def test_a_file_that_became_shorter_is_an_error(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -149,4 +149,4 @@ def test_a_file_that_became_shorter_is_an_error(pair: tuple[socket.socket, socke
         wrapper.prepare()
         os.truncate(file.fileno(), 0)
         with pytest.raises(OSError, match="shorter"):
-            spool.sendable(wrapper).send_to(pair[0])
+            buffers.sendable(wrapper).send_to(pair[0])

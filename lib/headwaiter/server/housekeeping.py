@@ -8,8 +8,8 @@ from collections import Counter
 from typing import Any
 
 from headwaiter import log
-from headwaiter.channel import Channel
-from headwaiter.stats import resident_mb
+from headwaiter.server.channel import Channel
+from headwaiter.server.stats import resident_mb
 
 ROUND_SECONDS = 5.0  # every connection is looked at about this often
 SLICES = 20  # in as many steps, so that no request waits for a look at thousands

@@ -18,9 +18,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn
 
-from headwaiter import database
-from headwaiter.database import Alias
-from headwaiter.patience import is_refusal
+from headwaiter.budget import database
+from headwaiter.budget.database import Alias
+from headwaiter.budget.retry import is_refusal
 
 TIMEOUT_SECONDS = 3.0
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from check_sites import DATABASE_URL, SECRET_KEY, site
-from headwaiter import check
-from headwaiter.checks import RULES, table
+from headwaiter.checks import RULES, command, table
 from headwaiter.checks.registry import NEEDS_DYNO, Finding, Skipped
 from headwaiter.checks.report import Result, Style
 from headwaiter.checks.secrets import secrets_of
@@ -183,7 +182,7 @@ def test_a_secret_in_a_finding_is_starred_out() -> None:
 )
 def test_arguments(argv: list[str], environ: dict[str, str], expected: tuple[object, ...]) -> None:
     """Flags win over the config var; what isn't ours goes to the server's settings."""
-    parsed = check.parse(argv, environ)
+    parsed = command.parse(argv, environ)
 
     assert (parsed.fail_level, parsed.json, parsed.rest) == expected
 
@@ -199,14 +198,14 @@ def test_arguments(argv: list[str], environ: dict[str, str], expected: tuple[obj
 def test_a_level_that_is_none_is_named(argv: list[str], environ: dict[str, str], where: str) -> None:
     """The message has the value, where it came from, and the levels."""
     message = f"{where}: isn't a level; write info, warning, error, critical or never."
-    with pytest.raises(check.UsageError, match=re.escape(message)):
-        check.parse(argv, environ)
+    with pytest.raises(command.UsageError, match=re.escape(message)):
+        command.parse(argv, environ)
 
 
 def test_bad_usage_exits_with_64(capsys: pytest.CaptureFixture[str]) -> None:
     """The message goes to stderr, nothing to stdout."""
-    assert check.main(["--fail-level=high"]) == 64
-    assert check.main(["--no-such-option", "mysite.wsgi"]) == 64
+    assert command.main(["--fail-level=high"]) == 64
+    assert command.main(["--no-such-option", "mysite.wsgi"]) == 64
 
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -216,9 +215,9 @@ def test_bad_usage_exits_with_64(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_documentation_is_what_the_code_says(capsys: pytest.CaptureFixture[str]) -> None:
     """docs/checks.md is the output of `headwaiter check --list`: make it anew when a rule changes."""
-    assert check.main(["--list"]) == 0
+    assert command.main(["--list"]) == 0
 
-    assert (Path(__file__).parents[2] / "docs" / "checks.md").read_text() == capsys.readouterr().out
+    assert (Path(__file__).parents[3] / "docs" / "checks.md").read_text() == capsys.readouterr().out
 
 
 def test_the_documentation_has_every_rule() -> None:

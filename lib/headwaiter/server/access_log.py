@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from headwaiter import log, router
+from headwaiter import log
+from headwaiter.server import proxy_headers
 
 
 def write(task: Any, *, size: int, seconds: float) -> None:
@@ -33,7 +34,7 @@ def queue_seconds(task: Any) -> float:
     """Return how long the request waited before its thread took it up."""
     header = task.channel.serving.headers.get("X_REQUEST_START")
     if header and task.channel.worker.behind_router:
-        waited = router.seconds_since_start(header, task.start_time)
+        waited = proxy_headers.seconds_since_start(header, task.start_time)
         if waited is not None:
             return waited
     return max(0.0, float(task.began - (task.channel.serving.received_at or task.began)))

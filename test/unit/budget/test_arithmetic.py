@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from headwaiter.budget import MEMORY_PER_PROCESS_MB, THREADS_PER_PROCESS, Budget, Inputs, Limit, compute
+from headwaiter.budget.arithmetic import MEMORY_PER_PROCESS_MB, THREADS_PER_PROCESS, Budget, Inputs, Limit, compute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,7 +6,7 @@ import select
 from typing import Any
 
 import pytest
-from headwaiter.loop import ReadinessLoop
+from headwaiter.server.loop import ReadinessLoop
 from waitress.trigger import trigger
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from headwaiter import router
+from headwaiter.server import proxy_headers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,21 +15,21 @@ lists = st.lists(st.sampled_from(["https", "http", "HTTPS", " wss", '"https"', "
 @given(lists | latin1)
 def test_a_scheme_is_plain_or_nothing(value: str) -> None:
     """Waitress takes http and https alone."""
-    assert router.scheme(value) in ("http", "https", None)
+    assert proxy_headers.scheme(value) in ("http", "https", None)
 
 
 @given(latin1)
 def test_only_the_last_entry_decides(value: str) -> None:
     """A client can put anything in front of what the router appends."""
-    assert router.scheme(value + ",https") == "https"
-    assert router.scheme(value + ",http") == "http"
-    assert router.scheme(value + ",unknown") is None
+    assert proxy_headers.scheme(value + ",https") == "https"
+    assert proxy_headers.scheme(value + ",http") == "http"
+    assert proxy_headers.scheme(value + ",unknown") is None
 
 
 @pytest.mark.parametrize(("count", "scheme"), [(1, "http"), (2, "https"), (3, "https"), (9, "https")])
 def test_several_trusted_proxies(count: int, scheme: str) -> None:
     """The outermost trusted one knows what the client used."""
-    assert router.scheme("https,https,http", count) == scheme
+    assert proxy_headers.scheme("https,https,http", count) == scheme
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_several_trusted_proxies(count: int, scheme: str) -> None:
 )
 def test_ports(value: str, port: str | None) -> None:
     """A number between 1 and 65535, in plain digits."""
-    assert router.port(value) == port
+    assert proxy_headers.port(value) == port
 
 
 @given(latin1, latin1, latin1, st.integers(1, 4))
@@ -51,7 +51,7 @@ def test_whatever_comes_waitress_takes_the_result(proto: str, port: str, address
         "HTTP_X_FORWARDED_PORT": port,
         "HTTP_X_FORWARDED_FOR": addresses,
     }
-    router.normalise(environ, HEADERS, count)
+    proxy_headers.normalise(environ, HEADERS, count)
     parse_proxy_headers(environ, trusted_proxy_count=count, trusted_proxy_headers=HEADERS)
     assert environ["wsgi.url_scheme"] in ("http", "https")
 
@@ -59,7 +59,7 @@ def test_whatever_comes_waitress_takes_the_result(proto: str, port: str, address
 def test_only_trusted_headers_are_touched() -> None:
     """The others are Waitress's business."""
     environ = {"HTTP_X_FORWARDED_PROTO": "odd", "HTTP_X_FORWARDED_PORT": "odd"}
-    router.normalise(environ, frozenset({"x-forwarded-port"}), 1)
+    proxy_headers.normalise(environ, frozenset({"x-forwarded-port"}), 1)
     assert environ == {"HTTP_X_FORWARDED_PROTO": "odd"}
 
 
@@ -80,11 +80,11 @@ def test_only_trusted_headers_are_touched() -> None:
 )
 def test_request_start(value: str, seconds: float | None) -> None:
     """Three units and two spellings are in use; nonsense is no time at all."""
-    assert router.seconds_since_start(value, now=1_700_000_005.0) == seconds
+    assert proxy_headers.seconds_since_start(value, now=1_700_000_005.0) == seconds
 
 
 @given(latin1 | st.integers().map(str) | st.floats().map(lambda number: f"t={number}"))
 def test_request_start_never_fails(value: str) -> None:
     """It's only for the log."""
-    waited = router.seconds_since_start(value)
-    assert waited is None or 0 <= waited < router.LONGEST_WAIT
+    waited = proxy_headers.seconds_since_start(value)
+    assert waited is None or 0 <= waited < proxy_headers.LONGEST_WAIT

@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from headwaiter import database, log, patience
+from headwaiter import log
+from headwaiter.budget import database, retry
 
 
 class RefusedError(Exception):
@@ -30,8 +31,8 @@ class Server:
         self.pauses.append(seconds)
         self.now += seconds
 
-    def patience(self, seconds: float = 20.0) -> patience.Patience:
-        return patience.Patience(seconds, lambda: "Set a number.", clock=lambda: self.now, sleep=self.sleep)
+    def patience(self, seconds: float = 20.0) -> retry.Patience:
+        return retry.Patience(seconds, lambda: "Set a number.", clock=lambda: self.now, sleep=self.sleep)
 
 
 @pytest.fixture
@@ -59,21 +60,21 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
 )
 def test_every_text_of_a_full_server_is_known(text: str) -> None:
     """PostgreSQL 9.6 to 18, RDS and PgBouncer; libpq gives no SQLSTATE for a failed connection."""
-    assert patience.is_refusal(RefusedError(text))
+    assert retry.is_refusal(RefusedError(text))
 
 
 def test_sqlstate_and_mysql_codes_are_known() -> None:
     """53300 where a driver tells it; 1040 and 1203, and 1226 only when it speaks of connections at a time."""
     error = RefusedError("in any language")
     error.sqlstate = "53300"  # type: ignore[attr-defined]
-    assert patience.is_refusal(error)
+    assert retry.is_refusal(error)
     old = RefusedError("in any language")
     old.pgcode = "53300"  # type: ignore[attr-defined]
-    assert patience.is_refusal(old)
-    assert patience.is_refusal(RefusedError(1040, "Too many connections"))
-    assert patience.is_refusal(RefusedError(1203, "User x already has more than 'max_user_connections'"))
-    assert patience.is_refusal(RefusedError(1226, "User 'x' has exceeded the 'max_user_connections' resource"))
-    assert not patience.is_refusal(RefusedError(1226, "User 'x' has exceeded the 'max_queries_per_hour' resource"))
+    assert retry.is_refusal(old)
+    assert retry.is_refusal(RefusedError(1040, "Too many connections"))
+    assert retry.is_refusal(RefusedError(1203, "User x already has more than 'max_user_connections'"))
+    assert retry.is_refusal(RefusedError(1226, "User 'x' has exceeded the 'max_user_connections' resource"))
+    assert not retry.is_refusal(RefusedError(1226, "User 'x' has exceeded the 'max_queries_per_hour' resource"))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_connection_that_was_waited_for_is_shown_once() -> None:
 def test_waits_are_logged_in_aggregate(lines: list[dict[str, object]]) -> None:
     """The first at once, the rest of the minute together, and nothing when there were none."""
     server = Server(0)
-    patient = patience.Patience(
+    patient = retry.Patience(
         20.0, lambda: "Set a number.", clock=lambda: server.now, sleep=server.sleep, log_every_seconds=3600
     )
     for _ in range(4):
@@ -171,7 +172,7 @@ def test_wrapper_passes_arguments_and_remembers_the_method() -> None:
     def get_new_connection(self: object, parameters: dict[str, str]) -> tuple[object, dict[str, str]]:
         return self, parameters
 
-    wrapped = patience.patient(get_new_connection, Server(0).patience(), lambda *_: None)
+    wrapped = retry.patient(get_new_connection, Server(0).patience(), lambda *_: None)
     assert wrapped("backend", {"dbname": "x"}) == ("backend", {"dbname": "x"})
     assert wrapped.__wrapped__ is get_new_connection  # type: ignore[attr-defined]
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from headwaiter.budget import Budget
-    from headwaiter.patience import Patience
+    from headwaiter.budget.arithmetic import Budget
+    from headwaiter.budget.retry import Patience
     from headwaiter.settings import Settings
 
 POOL_MIN_SIZE = 4
@@ -172,7 +172,7 @@ def install(settings: Settings, budget: Budget | None = None) -> None:
         return
     from django.db import connections
 
-    from headwaiter.patience import Patience
+    from headwaiter.budget.retry import Patience
 
     watcher = Watcher(budget)
     patience = Patience(settings.db_wait, watcher.advice)
@@ -186,13 +186,13 @@ def _make_patient(backend: type, patience: Patience, watcher: Watcher) -> None:
     owner = next(each for each in backend.__mro__ if "get_new_connection" in vars(each))
     method = vars(owner)["get_new_connection"]
     if backend.vendor in PORTS and not _is_ours(method):  # type: ignore[attr-defined]
-        from headwaiter.patience import patient
+        from headwaiter.budget.retry import patient
 
         owner.get_new_connection = patient(method, patience, watcher.look)  # type: ignore[attr-defined]
 
 
 def _is_ours(method: Callable[..., Any]) -> bool:
-    return getattr(method, "__module__", "") == "headwaiter.patience"
+    return getattr(method, "__module__", "") == "headwaiter.budget.retry"
 
 
 HOLDERS = {

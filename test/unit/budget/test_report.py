@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from headwaiter import report
-from headwaiter.budget import Inputs, Limit, compute
-from headwaiter.dyno import Dyno
-from headwaiter.limits import Found
-from headwaiter.plan import Plan
+from headwaiter.budget import report
+from headwaiter.budget.arithmetic import Inputs, Limit, compute
+from headwaiter.budget.decide import Plan
+from headwaiter.budget.dyno import Dyno
+from headwaiter.budget.limits import Found
 
 DYNO = Dyno("run.4711", "run", 4711, 512, 8, 256, None, False)
 ROLE = Limit("db", 20, "the limit of the role", others=1)

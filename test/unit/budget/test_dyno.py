@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from headwaiter import dyno
+from headwaiter.budget import dyno
 
 
 def machine(root: Path, **files: str) -> Path:

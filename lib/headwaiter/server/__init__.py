@@ -1,0 +1,1 @@
+"""How requests are served: processes, the event loop, clients' connections, the drain."""

@@ -201,7 +201,7 @@ test_a_mistake_of_ours_names_the_line() {
 
 	assertNotEquals 0 "${RETURN}"
 	assertCaptured " !     Internal Error: a command failed with status 1:"
-	assertCaptured "at lib/build/headwaiter.sh, line"
+	assertCaptured "at lib/buildpack/steps/headwaiter.sh, line"
 	assertCaptured "at bin/compile, line"
 	assertEquals "" "$(cat "${STD_ERR}")"
 }

@@ -7,7 +7,7 @@
 # shellcheck source=support/testrunner/lib/test_utils.sh
 . "${BUILDPACK_TEST_RUNNER_HOME:-${BUILDPACK_HOME:-${PWD}}/test/support/testrunner}/lib/test_utils.sh"
 
-PROFILE="${BUILDPACK_HOME:-${PWD}}/lib/build/profile.d/headwaiter.sh"
+PROFILE="${BUILDPACK_HOME:-${PWD}}/lib/buildpack/profile.d/headwaiter.sh"
 
 # boot PROGRAM [NAME=VALUE...]: what Dokku's shell does, then the program.
 boot() {

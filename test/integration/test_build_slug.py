@@ -169,7 +169,7 @@ def test_hostile_config_vars_are_data(prepared: Path, tmp_path: Path) -> None:
     temporary.mkdir()
     executed = Path("/tmp/headwaiter-executed")
     executed.unlink(missing_ok=True)
-    before = {**tree(heroku.BUILDPACK / "bin"), **tree(heroku.BUILDPACK / "lib/build/profile.d")}
+    before = {**tree(heroku.BUILDPACK / "bin"), **tree(heroku.BUILDPACK / "lib/buildpack/profile.d")}
 
     done = compile_in(folder, HOME=str(home), TMPDIR=str(temporary))
 
@@ -180,7 +180,7 @@ def test_hostile_config_vars_are_data(prepared: Path, tmp_path: Path) -> None:
     assert list(home.iterdir()) == []
     assert list(temporary.iterdir()) == []
     assert {path.name for path in tmp_path.iterdir()} == {"app", "home", "tmp"}
-    assert {**tree(heroku.BUILDPACK / "bin"), **tree(heroku.BUILDPACK / "lib/build/profile.d")} == before
+    assert {**tree(heroku.BUILDPACK / "bin"), **tree(heroku.BUILDPACK / "lib/buildpack/profile.d")} == before
     assert tree(folder / "env") == {name: mode for name, mode in tree(folder / "env").items() if name in HOSTILE}
 
 
@@ -226,7 +226,7 @@ def test_a_cache_that_cannot_be_used_is_an_error(prepared: Path, tmp_path: Path)
     done = compile_in(folder)
     assert done.returncode != 0
     assert b"Internal Error: a command failed with status" in done.stdout
-    assert b"at lib/build/workspace.sh, line" in done.stdout
+    assert b"at lib/buildpack/shell/workspace.sh, line" in done.stdout
     assert done.stderr == b""
 
 

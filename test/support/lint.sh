@@ -27,5 +27,5 @@ else
 	lint::run ruff format --check --quiet .
 fi
 lint::run shellcheck "${scripts[@]}"
-lint::run mypy --no-error-summary lib/headwaiter lib/build
+lint::run mypy --no-error-summary lib/headwaiter lib/buildpack
 exit "${failed}"

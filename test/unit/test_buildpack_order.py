@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import buildpack_order
 import pytest
+from buildpack.steps import buildpack_order
 
 OURS = "https://github.com/OWNER/heroku-buildpack-django-waitress#v1"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import byte_compile
 import pytest
+from buildpack.steps import byte_compile
 
 
 def slug(folder: Path, source: str = "x = 1\n") -> Path:

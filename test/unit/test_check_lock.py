@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import check_lock
 import pytest
+from buildpack.steps import check_lock
 
 PROGRAM = Path(check_lock.__file__)
 
@@ -117,7 +117,7 @@ def test_no_content_makes_it_fail(tmp_path: Path, content: bytes) -> None:
 
 def test_our_own_locks_agree(tmp_path: Path) -> None:
     """lib/requirements.txt and the development tools' locks are what their .in files ask for."""
-    root = PROGRAM.parents[2]
+    root = PROGRAM.parents[3]
     packaging = check_lock.load_packaging()
     assert packaging is not None
     pairs = [

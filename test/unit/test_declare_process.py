@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import app_json
-import declare_process
-import procfile
 import pytest
 import yaml
+from buildpack.steps import app_json, declare_process, procfile
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = {
@@ -226,7 +224,7 @@ def test_a_crash_of_the_preview_costs_its_line_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It decides nothing: the dyno does its own arithmetic."""
-    monkeypatch.setattr("preview_budget.limit", lambda *_: 1 / 0)
+    monkeypatch.setattr("buildpack.steps.preview_budget.limit", lambda *_: 1 / 0)
     _, log = declared(tmp_path, capsys)
     assert "! What they allow couldn't be worked out here (ZeroDivisionError)." in log
     assert "web: headwaiter shop.wsgi:application" in log

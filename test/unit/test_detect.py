@@ -1,4 +1,4 @@
-"""bin/detect on every layout of test/support/layouts.py. It agrees with find_project.py, whose rules it has in bash."""
+"""bin/detect on every layout of test/support/layouts.py. It agrees with the finder, whose rules it has in bash."""
 
 from __future__ import annotations
 

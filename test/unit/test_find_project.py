@@ -1,4 +1,4 @@
-"""lib/build/find_project.py on every layout of test/support/layouts.py, and its messages."""
+"""lib/buildpack/finder on every layout of test/support/layouts.py, and its messages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import find_project
 import layouts
 import pytest
+from buildpack.finder import find_project
 
-SCRIPT = find_project.__file__
+SCRIPT = str(Path(find_project.__file__).parent)
 
 
 def write_config(directory: Path, config: dict[str, str]) -> str:

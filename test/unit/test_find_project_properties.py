@@ -1,4 +1,4 @@
-"""No input tree makes find_project.py crash, hang or write: trees and files made up by hypothesis, and known bombs."""
+"""No input tree makes the finder crash, hang or write: trees and files made up by hypothesis, and known bombs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import find_project
 import layouts
 import pytest
-import python_source
 import pythons
-import repository
+from buildpack.finder import find_project, python_source, repository
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -158,7 +156,7 @@ def test_bombs_are_read(python: str, tmp_path: Path) -> None:
     for index, (name, text) in enumerate(bombs()):
         (root / "shop" / f"wsgi_{index}.py").write_text(f"{text}\n# {name} get_wsgi_application WSGI_APPLICATION")
     ran = subprocess.run(
-        [python, "-I", "-B", find_project.__file__, str(root)], capture_output=True, text=True, timeout=250
+        [python, "-I", "-B", Path(find_project.__file__).parent, str(root)], capture_output=True, text=True, timeout=250
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert '"shop.wsgi:application"' in ran.stdout

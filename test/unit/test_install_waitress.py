@@ -6,10 +6,10 @@ import argparse
 import json
 from pathlib import Path
 
-import install_waitress
 import pytest
+from buildpack.steps import install_waitress
 
-REQUIREMENTS = Path(install_waitress.__file__).parents[1] / "requirements.txt"
+REQUIREMENTS = Path(install_waitress.__file__).parents[2] / "requirements.txt"
 
 
 @pytest.mark.parametrize(

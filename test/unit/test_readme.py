@@ -11,7 +11,7 @@ import pytest
 from headwaiter.settings import Option, Settings, our_options, waitress_options
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD_ONLY = {"HEADWAITER_DIR", "HEADWAITER_APP"}  # read while Heroku builds, by lib/build/find_project.py
+BUILD_ONLY = {"HEADWAITER_DIR", "HEADWAITER_APP"}  # read while Heroku builds, by lib/buildpack/finder
 CHECK_ONLY = {"HEADWAITER_FAIL_LEVEL"}  # read by lib/headwaiter/check.py
 SUBCOMMANDS = {"plan", "check"}
 OWN_OPTIONS = {"--help", "--version", "--json", "--fail-level", "--app"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import run_tests
+from buildpack.steps import run_tests
 
 PROJECT: dict[str, str | None] = {
     "directory": "site",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the Python programs beside this file. They answer on standard output with status 0. Status 65 (EX_DATAERR of
+# Runs the Python programs that steps use, by their path in lib/buildpack/. They answer on standard output with status 0. Status 65 (EX_DATAERR of
 # sysexits.h) means: standard error tells the user what to mend. Any other is a mistake of ours.
 
 # shellcheck disable=SC2154 # bin/compile and workspace.sh set the directories, python.sh sets PYTHON.
@@ -15,7 +15,7 @@ function helper::run() {
 	shift 3
 
 	local status=0
-	"${PYTHON}" -I -B -X utf8 "${BUILDPACK_DIR}/lib/build/${program}" "${@}" \
+	"${PYTHON}" -I -B -X utf8 "${BUILDPACK_DIR}/lib/buildpack/${program}" "${@}" \
 		>"${answer}" 2>"${WORK_DIR}/error" || status="${?}"
 	helper::_check "${status}" "${key}"
 }
@@ -27,7 +27,7 @@ function helper::paint() {
 	shift 2
 
 	local status=0
-	"${PYTHON}" -I -B -X utf8 -u "${BUILDPACK_DIR}/lib/build/${program}" "${@}" 2>"${WORK_DIR}/error" | output::paint \
+	"${PYTHON}" -I -B -X utf8 -u "${BUILDPACK_DIR}/lib/buildpack/${program}" "${@}" 2>"${WORK_DIR}/error" | output::paint \
 		|| status="${?}"
 	helper::_check "${status}" "${key}"
 }

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from app_json import Hints
 from headwaiter.budget import arithmetic, dyno, plans
+
+from buildpack.steps.app_json import Hints
 
 NUMBERS = (
     "HEADWAITER_DB_CONNECTIONS",

@@ -7,7 +7,7 @@ set -euo pipefail
 # Writes project.json (for the dyno) and release.yml (for bin/release).
 function process::declare() {
 	output::step "Declaring the web process"
-	helper::paint "process" declare_process.py \
+	helper::paint "process" steps/declare_process.py \
 		--build-dir "${BUILD_DIR}" \
 		--env-dir "${ENV_DIR}" \
 		--environment "${WORK_DIR}/environment.json" \

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from deployment import Statement, is_development
-from modules import Module, Modules
-from python_source import SETTINGS, Source
-from repository import ProjectError
-from wsgi_choice import Application, shown
+from buildpack.finder.deployment import Statement, is_development
+from buildpack.finder.modules import Module, Modules
+from buildpack.finder.python_source import SETTINGS, Source
+from buildpack.finder.repository import ProjectError
+from buildpack.finder.wsgi_choice import Application, shown
 
 SETTINGS_WORDS = frozenset({"INSTALLED_APPS", "ROOT_URLCONF", "SECRET_KEY", "DATABASES"})
 PRODUCTION = ("production", "prod", "heroku", "live", "deploy", "deployment")

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deployment import Statement, web_applications
-from modules import Module, Modules
-from python_source import MODULE_NAME
-from repository import ProjectError, parent
+from buildpack.finder.deployment import Statement, web_applications
+from buildpack.finder.modules import Module, Modules
+from buildpack.finder.python_source import MODULE_NAME
+from buildpack.finder.repository import ProjectError, parent
 
 # As many as anybody reads.
 MAX_OTHERS = 8

@@ -66,7 +66,7 @@ function python::_locate() {
 # Which of the two mistakes it was can be known only where the repository lists its buildpacks.
 function python::_explain_missing() {
 	local listed
-	listed=$(python3 -I "${BUILDPACK_DIR}/lib/build/buildpack_order.py" "${BUILD_DIR}" 2>/dev/null || true)
+	listed=$(python3 -I "${BUILDPACK_DIR}/lib/buildpack/steps/buildpack_order.py" "${BUILD_DIR}" 2>/dev/null || true)
 
 	echo "Error: There's no Python in this build."
 	echo

@@ -11,10 +11,10 @@ function headwaiter::install() {
 	headwaiter::_write_command headwaiter headwaiter.cli main
 	headwaiter::_write_command waitress-serve waitress.runner run
 
-	helper::paint "headwaiter" byte_compile.py "${SLUG_DIR}/python" "${BUILD_DIR}" "${CACHE_DIR}/bytecode"
+	helper::paint "headwaiter" steps/byte_compile.py "${SLUG_DIR}/python" "${BUILD_DIR}" "${CACHE_DIR}/bytecode"
 
 	mkdir -p "${BUILD_DIR}/.profile.d"
-	cp "${BUILDPACK_DIR}/lib/build/profile.d/headwaiter.sh" "${BUILD_DIR}/.profile.d/headwaiter.sh"
+	cp "${BUILDPACK_DIR}/lib/buildpack/profile.d/headwaiter.sh" "${BUILD_DIR}/.profile.d/headwaiter.sh"
 }
 
 # A command finds its package beside itself, since the slug moves after the build, and the python of the dyno by PATH.

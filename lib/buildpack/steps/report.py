@@ -27,7 +27,7 @@ def decisions(project_file: Path) -> dict[str, Value]:
 
 
 def durations(lines: Iterable[str]) -> dict[str, Value]:
-    """Seconds from the notes of lib/build/report.sh, `<event> <time> [<name>]`; a step ends where the next begins."""
+    """Seconds from the notes of shell/report.sh, `<event> <time> [<name>]`; a step ends where the next begins."""
     facts: dict[str, Value] = {"status": "unfinished"}
     started = previous = 0.0
     step = ""

@@ -6,5 +6,5 @@ set -euo pipefail
 
 # Silent where there's no requirements.in, and never the reason for a build to fail.
 function lock::check() {
-	helper::paint "lock" check_lock.py "${BUILD_DIR}" "${WORK_DIR}/project.json"
+	helper::paint "lock" steps/check_lock.py "${BUILD_DIR}" "${WORK_DIR}/project.json"
 }

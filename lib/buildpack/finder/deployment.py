@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from python_source import SETTINGS
-from repository import ProjectError, Repository, join
+from buildpack.finder.python_source import SETTINGS
+from buildpack.finder.repository import ProjectError, Repository, join
 
 CONFIG_VARS = ("HEADWAITER_DIR", "HEADWAITER_APP", SETTINGS)
 MAX_CONFIG_VAR_BYTES = 4096

@@ -6,9 +6,9 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from python_source import MODULE_NAME
-from repository import Repository, is_below, join, parent
-from site_rules import is_site_file
+from buildpack.finder.python_source import MODULE_NAME
+from buildpack.finder.repository import Repository, is_below, join, parent
+from buildpack.finder.site_rules import is_site_file
 
 MAX_IMPORTS = 20
 

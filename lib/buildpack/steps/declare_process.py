@@ -13,11 +13,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # python -I leaves it out
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # lib/
 
-import app_json
-import procfile
-from describe_project import wrap
+from buildpack.steps import app_json, procfile
+from buildpack.steps.describe_project import wrap
 
 # What a directory may hold to be an option of a command that Dokku passes through `eval echo` without quotes.
 PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
@@ -98,7 +97,7 @@ def explain_budget(hints: app_json.Hints, env_dir: Path | None) -> Iterator[str]
     if asked:
         yield f"app.json asks for {' and '.join(asked)}"
 
-    from preview_budget import preview  # here, since it needs the slug's copy of headwaiter on sys.path
+    from buildpack.steps.preview_budget import preview  # here, since it needs the slug's copy of headwaiter on sys.path
 
     try:
         lines = list(preview(hints, env_dir))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import re
 
-from python_source import Source
-from repository import Repository
+from buildpack.finder.python_source import Source
+from buildpack.finder.repository import Repository
 
 NOT_A_SITE = re.compile(
     r"(^|/)(tests?|testing|examples?|demos?|samples?|sandbox|docs?|fixtures|project_templates?|templates)/",

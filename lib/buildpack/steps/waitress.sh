@@ -6,7 +6,7 @@ set -euo pipefail
 
 function waitress::install() {
 	output::step "Bringing Waitress"
-	helper::paint "waitress" install_waitress.py \
+	helper::paint "waitress" steps/install_waitress.py \
 		--cache "${CACHE_DIR}" \
 		--env-dir "${ENV_DIR}" \
 		--environment "${WORK_DIR}/environment.json" \

@@ -16,7 +16,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from python_source import Source, read_source
+from buildpack.finder.python_source import Source, read_source
 
 MAX_FILE_BYTES = 512 * 1024
 MAX_DEPTH = 8

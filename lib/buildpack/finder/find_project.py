@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Finds the Django project of a repository, without running any of its code.
 
-Usage: find_project.py DIR [--env-dir ENV_DIR]
+Usage: finder DIR [--env-dir ENV_DIR]
 
 ENV_DIR is the directory of config vars that Heroku passes to bin/compile. Prints one flat JSON object:
     directory         where the site runs, relative to DIR; "." for DIR itself
@@ -23,16 +22,21 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-# -I keeps the script's directory off the path.
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from deployment import Statement, read_config_vars, stated_settings, web_directory
-from modules import Modules
-from python_source import SETTINGS, Source
-from repository import ProjectError, Repository, is_below, join, parent
-from settings_choice import choose_settings
-from site_rules import PLACEHOLDER, is_published_package, is_site_file, why_not_a_site
-from wsgi_choice import MAX_EXAMINED, MAX_OTHERS, Application, ApplicationFinder, chosen_by_user, no_application, shown
+from buildpack.finder.deployment import Statement, read_config_vars, stated_settings, web_directory
+from buildpack.finder.modules import Modules
+from buildpack.finder.python_source import SETTINGS, Source
+from buildpack.finder.repository import ProjectError, Repository, is_below, join, parent
+from buildpack.finder.settings_choice import choose_settings
+from buildpack.finder.site_rules import PLACEHOLDER, is_published_package, is_site_file, why_not_a_site
+from buildpack.finder.wsgi_choice import (
+    MAX_EXAMINED,
+    MAX_OTHERS,
+    Application,
+    ApplicationFinder,
+    chosen_by_user,
+    no_application,
+    shown,
+)
 
 EX_USAGE = 64
 EX_DATAERR = 65
@@ -302,7 +306,7 @@ def no_project(repository: Repository) -> ProjectError:
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """The command line. Exits with status 64 when it's wrong."""
-    parser = argparse.ArgumentParser(prog="find_project.py", description="Find the Django project of a repository.")
+    parser = argparse.ArgumentParser(prog="finder", description="Find the Django project of a repository.")
     parser.exit_on_error = False
     parser.add_argument("directory", metavar="DIR")
     parser.add_argument("--env-dir", metavar="ENV_DIR")
@@ -316,10 +320,10 @@ def main(argv: list[str]) -> int:
     except (argparse.ArgumentError, SystemExit) as error:
         if isinstance(error, SystemExit) and error.code == 0:
             return 0
-        print(f"Usage: find_project.py DIR [--env-dir ENV_DIR]: {error}", file=sys.stderr)
+        print(f"Usage: finder DIR [--env-dir ENV_DIR]: {error}", file=sys.stderr)
         return EX_USAGE
     if not Path(arguments.directory).is_dir():
-        print(f"find_project.py: {arguments.directory!a} isn't a directory", file=sys.stderr)
+        print(f"finder: {arguments.directory!a} isn't a directory", file=sys.stderr)
         return EX_USAGE
     try:
         found = find_project(arguments.directory, arguments.env_dir)
@@ -328,7 +332,3 @@ def main(argv: list[str]) -> int:
         return EX_DATAERR
     print(json.dumps(found))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

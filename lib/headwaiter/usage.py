@@ -8,7 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-from headwaiter import settings
+from headwaiter import VERSION, settings
 
 WIDTH = 100
 INDENT = 28
@@ -99,4 +99,4 @@ def versions() -> dict[str, str]:
 
 def version_text() -> str:
     """Return what `--version` prints."""
-    return "headwaiter on " + ", ".join(f"{name} {number}" for name, number in versions().items())
+    return f"headwaiter {VERSION} on " + ", ".join(f"{name} {number}" for name, number in versions().items())

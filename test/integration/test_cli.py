@@ -62,7 +62,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(app: Path, command: str) -> N
 def test_version_names_what_runs(app: Path) -> None:
     """What a bug report needs."""
     assert re.fullmatch(
-        r"headwaiter on python 3\.\d+\.\d+, waitress [\d.]+, django [\d.]+\n", run(app, "--version").stdout
+        r"headwaiter \d+\.\d+\.\d+ on python 3\.\d+\.\d+, waitress [\d.]+, django [\d.]+\n", run(app, "--version").stdout
     )
 
 

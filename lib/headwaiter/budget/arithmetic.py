@@ -1,7 +1,7 @@
 """The connection budget: numbers in, a `Budget` out, with the reason for each number. No clock, no files, no network.
 
 What is promised, for any input (test_budget.py proves it): processes x threads x connections per thread x web dynos
-+ reserve <= limit whenever one thread in one process can keep that, and a warning with the mend when it can't.
++ reserve <= limit whenever one thread in one process can keep that, and a warning with the fix when it can't.
 A higher limit never means fewer threads.
 """
 
@@ -27,6 +27,9 @@ ASSUMED_MEMORY_MB = 512
 
 _TASKS_PER_PROCESS = 4  # besides its requests: the main thread, the watcher of slow requests, a pool's workers
 _TASKS_BESIDE = 16  # the parent, a shell on the dyno (heroku ps:exec), the platform's own
+
+DYNOS_UNKNOWN = "nothing says more; HEADWAITER_WEB_DYNOS does"
+"""The source of a number of web dynos that is 1 for want of a better one."""
 
 
 class Limit(NamedTuple):
@@ -56,7 +59,7 @@ class Inputs(NamedTuple):
 
     limits: tuple[Limit, ...] = ()
     dynos: int = 1
-    dynos_source: str = "nothing says more"
+    dynos_source: str = DYNOS_UNKNOWN
     reserve: int | None = None
     processes: int | None = None
     threads: int | None = None
@@ -82,6 +85,11 @@ class Budget(NamedTuple):
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     inputs: Inputs = Inputs()
+
+    @property
+    def over_limit(self) -> bool:
+        """Whether the dynos together can hold more connections than the limit leaves them."""
+        return self.spare is not None and self.spare < 0
 
 
 def reserve_for(limit: Limit, chosen: int | None) -> int:
@@ -243,7 +251,7 @@ def _reason_for_threads(budget: Budget, binding: Limit | None) -> str:
 
 
 def _warnings(budget: Budget) -> Iterator[str]:
-    """What can't be kept, with the numbers and the mend."""
+    """What can't be kept, with the numbers and the fix."""
     inputs = budget.inputs
     for limit in inputs.limits:
         reserve = reserve_for(limit, inputs.reserve)
@@ -252,7 +260,7 @@ def _warnings(budget: Budget) -> Iterator[str]:
             yield (
                 f"{count(inputs.dynos, 'web dyno')} of {count(budget.processes, 'process')} x "
                 f"{count(budget.threads, 'thread')} can hold {total} connections; with {reserve} in reserve that is "
-                f"{total + reserve}, over the limit of {limit.connections} ({limit.source}). {_mend(limit, budget)}"
+                f"{total + reserve}, over the limit of {limit.connections} ({limit.source}). {_fix(limit, budget)}"
             )
         if inputs.reserve is None and not limit.per_dyno and limit.others >= limit.connections // 2 > 0:
             yield (
@@ -273,7 +281,7 @@ def _warnings(budget: Budget) -> Iterator[str]:
         )
 
 
-def _mend(limit: Limit, budget: Budget) -> str:
+def _fix(limit: Limit, budget: Budget) -> str:
     """The exact command, the nearest cause first."""
     inputs = budget.inputs
     allowance = _allowance(limit, inputs)

@@ -1,4 +1,4 @@
-"""The only file that imports Django: which databases the site uses, a plain connection to each, patience, closing.
+"""The only file that imports Django: which databases the site uses, a plain connection to each, retry, closing.
 
 Nothing here needs Django to be installed: for any other WSGI application every function is a quiet no-op.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from headwaiter.budget import holders
+
 if TYPE_CHECKING:
     from headwaiter.budget.arithmetic import Budget
-    from headwaiter.budget.retry import Patience
+    from headwaiter.budget.retry import RefusalRetry
     from headwaiter.settings import Settings
 
 POOL_MIN_SIZE = 4
@@ -111,7 +112,7 @@ def _pool_size(pool: object) -> int:
 
 
 def connect(alias: str, timeout_seconds: float) -> Any:
-    """A plain driver connection with the site's own settings for `alias`, but no pool, no patience and a time limit.
+    """A plain driver connection with the site's own settings for `alias`, but no pool, no retry and a time limit.
 
     Raises what the driver raises.
     """
@@ -166,29 +167,29 @@ def name_connections(environ: MutableMapping[str, str] = os.environ) -> None:
 
 
 def install(settings: Settings, budget: Budget | None = None) -> None:
-    """Make connecting patient, up to settings.db_wait seconds, and name connections. Call before the fork."""
+    """Let a refused connect try again for settings.db_wait seconds, and name connections. Call before the fork."""
     name_connections()
     if settings.db_wait <= 0 or not any(alias.vendor in PORTS for alias in aliases(os.environ)):
         return
     from django.db import connections
 
-    from headwaiter.budget.retry import Patience
+    from headwaiter.budget.retry import RefusalRetry
 
     watcher = Watcher(budget)
-    patience = Patience(settings.db_wait, watcher.advice)
+    retry = RefusalRetry(settings.db_wait, watcher.advice)
     for name in connections:
         with suppress(Exception):  # an alias that can't be used is the site's own business, when it uses it
-            _make_patient(type(connections[name]), patience, watcher)
+            _wrap(type(connections[name]), retry, watcher)
 
 
-def _make_patient(backend: type, patience: Patience, watcher: Watcher) -> None:
+def _wrap(backend: type, retry: RefusalRetry, watcher: Watcher) -> None:
     """Wrap get_new_connection where it is defined: the one call of Django's that opens a connection (4.2 to 6.x)."""
     owner = next(each for each in backend.__mro__ if "get_new_connection" in vars(each))
     method = vars(owner)["get_new_connection"]
     if backend.vendor in PORTS and not _is_ours(method):  # type: ignore[attr-defined]
-        from headwaiter.budget.retry import patient
+        from headwaiter.budget.retry import retrying
 
-        owner.get_new_connection = patient(method, patience, watcher.look)  # type: ignore[attr-defined]
+        owner.get_new_connection = retrying(method, retry, watcher.look)  # type: ignore[attr-defined]
 
 
 def _is_ours(method: Callable[..., Any]) -> bool:
@@ -225,46 +226,4 @@ class Watcher:
         """One sentence with the config var and its value."""
         if self._budget is None:
             return "`headwaiter plan` shows who holds them."
-        return advise(self._seen, self._budget.dynos, self._budget.reserve, self._budget.limit)
-
-
-def advise(holders: Mapping[str, int], dynos: int, reserve: int, limit: int | None) -> str:
-    """Which number to set, from who holds the connections; `dynos` and `reserve` are what the budget counted on."""
-    running = web_dynos(holders)
-    others = sum(number for name, number in holders.items() if not is_web(name))
-    total = sum(holders.values())
-    if running > dynos:
-        return (
-            f"{running} web dynos hold connections, the budget counted on {dynos}: "
-            f"heroku config:set HEADWAITER_WEB_DYNOS={running}"
-        )
-    if others > reserve:
-        return (
-            f"Other clients hold {others} connections, {reserve} are in reserve: "
-            f"heroku config:set HEADWAITER_DB_RESERVE={others + 1}"
-        )
-    if limit and 0 < total < limit - 1:
-        return (
-            f"Only {total + 1} were in use, the budget counted on {limit}: heroku config:set "
-            f"HEADWAITER_DB_CONNECTIONS={total + 1}"
-        )
-    if holders:
-        return "A deploy overlaps, or something else took them for a moment: the budget itself holds."
-    return f"If it stays: heroku config:set HEADWAITER_WEB_DYNOS={dynos + 1}"
-
-
-def is_web(application_name: str) -> bool:
-    """Whether a connection of that name is a web dyno's: web.1 on Cedar, web-12a34b56d-e78f9 on Fir."""
-    return bool(re.fullmatch(r"web(\.\d+|-[0-9a-z]+-[0-9a-z]+)", application_name))
-
-
-def web_dynos(holders: Mapping[str, int]) -> int:
-    """Web dynos seen, by the highest number on Cedar; Fir's have none, and old ones can't be told from new: 0."""
-    return max(_numbers(holders), default=0)
-
-
-def _numbers(names: Mapping[str, int]) -> Iterator[int]:
-    for name in names:
-        match = re.fullmatch(r"web\.(\d{1,3})", name)
-        if match:
-            yield int(match[1])
+        return holders.advise(self._seen, self._budget.dynos, self._budget.reserve, self._budget.limit)

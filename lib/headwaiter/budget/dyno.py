@@ -52,9 +52,6 @@ class Dyno(NamedTuple):
     memory_mb: int | None
     cpus: int
     tasks: int | None
-    web_concurrency: int | None
-    web_concurrency_is_ours: bool
-    """True when a person set WEB_CONCURRENCY; heroku/python marks its own guess with WEB_CONCURRENCY_SET_BY."""
 
 
 def read(environ: Mapping[str, str], root: Path = Path("/")) -> Dyno:
@@ -70,8 +67,6 @@ def read(environ: Mapping[str, str], root: Path = Path("/")) -> Dyno:
         memory_mb=memory,
         cpus=_cpus(root),
         tasks=_tasks(root, memory),
-        web_concurrency=_positive(environ.get("WEB_CONCURRENCY")),
-        web_concurrency_is_ours="WEB_CONCURRENCY" in environ and not environ.get("WEB_CONCURRENCY_SET_BY"),
     )
 
 

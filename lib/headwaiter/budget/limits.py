@@ -6,14 +6,14 @@ and of the plan; the plan alone; what the host name tells; 20. Other servers ans
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from headwaiter.budget import plans
+from headwaiter.budget import database_url, plans
 from headwaiter.budget.arithmetic import Limit
-from headwaiter.budget.database import PORTS, Alias, is_web
+from headwaiter.budget.database import Alias
+from headwaiter.budget.holders import is_web
 from headwaiter.budget.server_limits import Answer, InUse, Survey
 from headwaiter.redact import redact
 from headwaiter.settings import Settings
@@ -30,79 +30,73 @@ PGBOUNCER_CLIENTS = 100
 _POOLER_PORTS = {"5433": "Heroku's connection pooling", "6000": "the pgbouncer buildpack", "6432": "PgBouncer"}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Found:
-    """The limits, a row for each alias, and what people should know."""
+    """Of one server or of all: its limits, a row for each alias, and what people should know."""
 
-    limits: list[Limit] = field(default_factory=list)
-    databases: list[dict[str, Any]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    limits: tuple[Limit, ...] = ()
+    databases: tuple[Mapping[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the limits are made from."""
+
+    survey: Survey
+    settings: Settings
+    environ: Mapping[str, str]
+    url: Alias | None
+    """DATABASE_URL, as far as it can be read."""
+    plan: plans.Plan | None
+    """Declared by HEADWAITER_DB_PLAN or app.json."""
+
+    def answer(self, alias: Alias) -> Answer | str | None:
+        """Return what the server of `alias` said, or why it said nothing."""
+        return self.survey.answers.get(alias.name)
 
 
 def find(survey: Survey, settings: Settings, facts: Mapping[str, Any], environ: Mapping[str, str]) -> Found:
-    """The limits of every server that the site's databases are on."""
-    found = Found()
-    declared = _declared_plan(settings, facts, found)
-    url = parse_url(environ.get("DATABASE_URL", ""))
-    _check_url(url, survey, environ, found)
+    """Return the limits of every server that the site's databases are on."""
+    plan, complaint = _declared_plan(settings, facts)
+    known = _Known(survey, settings, environ, database_url.parse(environ.get("DATABASE_URL", "")), plan)
     if not survey.django:
-        if url and url.vendor:
-            found.limits.append(_chosen([url], settings) or _assumed([url], settings, declared))
-            found.databases.append(_row(url, None, found.limits))
-        return found
-    main = _main_server(survey.aliases, url)
-    for server, aliases in _by_server(survey.aliases).items():
-        own = [alias for alias in aliases if not _pooler(alias, survey, environ)]
-        limits = _of_server(own, survey, server == main, settings, declared, found) if own else []
-        for alias in aliases:
-            mine = limits if alias in own else _of_pooler(alias, survey, environ, found)
-            found.limits += [] if alias in own else mine
-            found.databases.append(_row(alias, survey.answers.get(alias.name), mine, _pooler(alias, survey, environ)))
-        found.limits += limits
-    if url is None:
-        # The site has read what we can't: its host, port or name may be a piece of the password.
-        for row in found.databases:
-            row.update({key: redact(row[key], environ) for key in ("host", "port", "database", "role")})
-    return found
+        servers = [_without_django(known)]
+    else:
+        servers = [_of_server(aliases, known) for aliases in _by_server(survey.aliases)]
+    return Found(
+        limits=tuple(limit for server in servers for limit in server.limits),
+        databases=tuple(_shown(row, known) for server in servers for row in server.databases),
+        warnings=(*complaint, *_about_url(known), *(warning for server in servers for warning in server.warnings)),
+    )
 
 
-def parse_url(text: str) -> Alias | None:
-    """What a DATABASE_URL names, or None for anything that isn't a database's URL. Never raises, quotes nothing."""
-    try:
-        parts = urlsplit(text.strip())
-        if "@" in parts.path + parts.query + parts.fragment:
-            return None  # a password with / ? or # that isn't quoted: what looks like a host or a name is a part of it
-        scheme = parts.scheme.partition("+")[0].lower()
-        postgres = scheme in ("postgres", "postgresql", "pgsql", "postgis", "timescale", "timescalegis", "cockroachdb")
-        mysql = scheme in ("mysql", "mysql2", "mysqlgis", "mariadb")
-        vendor = "postgresql" if postgres else "mysql" if mysql else ""
-        port = str(parts.port or PORTS.get(vendor, ""))
-        host = unquote(parts.hostname or "").lower()
-        return Alias("DATABASE_URL", vendor, host, port, unquote(parts.path[1:]), unquote(parts.username or ""))
-    except ValueError:
-        return None
+def _shown(row: Mapping[str, Any], known: _Known) -> Mapping[str, Any]:
+    """Return the row without what may be a piece of a password: the site has read a DATABASE_URL that we can't."""
+    if known.url is not None:
+        return row
+    return {**row, **{key: redact(row[key], known.environ) for key in ("host", "port", "database", "role")}}
 
 
-def _declared_plan(settings: Settings, facts: Mapping[str, Any], found: Found) -> plans.Plan | None:
-    """The plan that HEADWAITER_DB_PLAN names, else app.json's add-on."""
+def _declared_plan(settings: Settings, facts: Mapping[str, Any]) -> tuple[plans.Plan | None, tuple[str, ...]]:
+    """Return the plan that HEADWAITER_DB_PLAN names, else app.json's add-on, and what is wrong with its name."""
     text = settings.db_plan or facts.get("database_plan")
     if not isinstance(text, str) or not text.strip():
-        return None
+        return None, ()
     try:
-        return plans.find(text)
+        return plans.find(text), ()
     except plans.UnknownPlanError as error:
-        where = "HEADWAITER_DB_PLAN" if settings.db_plan else "app.json"
-        found.warnings.append(f"{where}: {error}")
-        return None
+        return None, (f"{'HEADWAITER_DB_PLAN' if settings.db_plan else 'app.json'}: {error}",)
 
 
-def _check_url(url: Alias | None, survey: Survey, environ: Mapping[str, str], found: Found) -> None:
-    if not environ.get("DATABASE_URL", "").strip():
+def _about_url(known: _Known) -> Iterator[str]:
+    url, survey = known.url, known.survey
+    if not known.environ.get("DATABASE_URL", "").strip():
         return
     if url is None:
-        found.warnings.append("DATABASE_URL isn't a URL that can be read; `heroku config:get DATABASE_URL` shows it.")
+        yield "DATABASE_URL isn't a URL that can be read; `heroku config:get DATABASE_URL` shows it."
     elif survey.django and url.vendor and url.host and not any(_same_host(url, alias) for alias in survey.aliases):
-        found.warnings.append(
+        yield (
             "DATABASE_URL is set, but no database in the settings is on its server: is DATABASES made from it? "
             "(dj_database_url.config() does that.)"
         )
@@ -113,79 +107,100 @@ def _same_host(url: Alias, alias: Alias) -> bool:
     return alias.host == url.host or alias.host in ("127.0.0.1", "localhost", "::1")
 
 
-def _main_server(aliases: Sequence[Alias], url: Alias | None) -> tuple[str, str, str] | None:
+def _main_server(known: _Known) -> tuple[str, str, str] | None:
     """The server that the plan and HEADWAITER_DB_CONNECTIONS speak of: DATABASE_URL's, else the default alias's."""
+    aliases, url = known.survey.aliases, known.url
     named = [alias for alias in aliases if url and url.host and alias.server == url.server]
     default = [alias for alias in aliases if alias.name == "default"]
     return next((alias.server for alias in (*named, *default)), None)
 
 
-def _by_server(aliases: Iterable[Alias]) -> dict[tuple[str, str, str], list[Alias]]:
+def _by_server(aliases: Iterable[Alias]) -> list[list[Alias]]:
     servers: dict[tuple[str, str, str], list[Alias]] = {}
     for alias in aliases:
         servers.setdefault(alias.server, []).append(alias)
-    return servers
+    return list(servers.values())
 
 
-def _of_server(
-    aliases: list[Alias],
-    survey: Survey,
-    is_main: bool,
-    settings: Settings,
-    declared: plans.Plan | None,
-    found: Found,
-) -> list[Limit]:
-    """The limits of one server, for the aliases that connect to it without a pooler."""
+def _without_django(known: _Known) -> Found:
+    """One connection to DATABASE_URL in each thread is assumed."""
+    if not known.url or not known.url.vendor:
+        return Found()
+    limit = _chosen([known.url], known.settings) or _assumed([known.url], known, is_main=True)
+    return Found((limit,), (_row(known.url, None, (limit,)),))
+
+
+def _of_server(aliases: list[Alias], known: _Known) -> Found:
+    """The limits of one server, direct and behind poolers."""
+    poolers = {alias.name: pooler for alias in aliases if (pooler := _pooler(alias, known))}
+    direct = [alias for alias in aliases if alias.name not in poolers]
+    found = _direct(direct, known) if direct else Found()
+    limits, rows, warnings = found.limits, [], found.warnings
+    for alias in aliases:
+        pooler = poolers.get(alias.name)
+        mine = _of_pooler(alias, pooler, known.environ) if pooler else found.limits
+        limits += mine if pooler else ()
+        warnings += tuple(_about_pooler(alias, pooler)) if pooler else ()
+        rows.append(_row(alias, known.answer(alias), mine, pooler))
+    return Found(limits, tuple(rows), warnings)
+
+
+def _direct(aliases: list[Alias], known: _Known) -> Found:
+    """The limits of one server, for the aliases that connect to it without a pooler; no rows."""
+    settings, is_main = known.settings, aliases[0].server == _main_server(known)
     if aliases[0].vendor not in ("postgresql", "mysql"):
-        found.warnings += [f"DATABASES[{alias.name!r}]: {alias.problem}." for alias in aliases if alias.problem]
-        return []
-    said = [limit for limit in _said(aliases, survey) if limit.connections < 1_000_000]
-    why = next((answer for alias in aliases if isinstance(answer := survey.answers.get(alias.name), str)), None)
+        broken = [f"DATABASES[{alias.name!r}]: {alias.problem}." for alias in aliases if alias.problem]
+        return Found(warnings=tuple(broken))
+    said = tuple(limit for limit in _said(aliases, known.survey) if limit.connections < 1_000_000)
     if is_main and settings.db_connections:
-        smallest = min(said, key=lambda limit: limit.connections, default=None)
-        if smallest and smallest.connections < settings.db_connections:
-            found.warnings.append(
-                f"HEADWAITER_DB_CONNECTIONS is {settings.db_connections}, but the server allows "
-                f"{smallest.connections} ({smallest.source}): heroku config:unset HEADWAITER_DB_CONNECTIONS"
-            )
-        others = max((limit.others for limit in said), default=0)
-        return [chosen for chosen in [_chosen(aliases, settings, others)] if chosen]
-    if why:
-        found.warnings.append(f"The server of DATABASES[{aliases[0].name!r}] doesn't say its limit: {why}.")
+        limit = _limit(aliases, settings.db_connections, _CHOSEN, max((each.others for each in said), default=0))
+        return Found((limit,), warnings=tuple(_about_chosen(settings.db_connections, said)))
+    silent = next((answer for alias in aliases if isinstance(answer := known.answer(alias), str)), None)
+    why = (f"The server of DATABASES[{aliases[0].name!r}] doesn't say its limit: {silent}.",) if silent else ()
     if not said:
-        return [_assumed(aliases, settings, declared if is_main else None)]
-    if is_main and declared:
-        others = min((limit.others for limit in said), default=0)
-        said.append(_limit(aliases, declared.connections, _of_plan(declared, settings), others))
-        _compare(declared, said, settings, found)
-    return said
+        return Found((_assumed(aliases, known, is_main=is_main),), warnings=why)
+    if is_main and known.plan:
+        others = min(each.others for each in said)
+        declared = _limit(aliases, known.plan.connections, _of_plan(known.plan, settings), others)
+        return Found((*said, declared), warnings=(*why, *_about_plan(known.plan, said, settings)))
+    return Found(said, warnings=why)
+
+
+_CHOSEN = "HEADWAITER_DB_CONNECTIONS"
+
+
+def _about_chosen(chosen: int, said: Sequence[Limit]) -> Iterator[str]:
+    smallest = min(said, key=lambda limit: limit.connections, default=None)
+    if smallest and smallest.connections < chosen:
+        yield (
+            f"{_CHOSEN} is {chosen}, but the server allows {smallest.connections} ({smallest.source}): "
+            f"heroku config:unset {_CHOSEN}"
+        )
 
 
 def _of_plan(plan: plans.Plan, settings: Settings) -> str:
     return f"the plan {plan.name}, from {'HEADWAITER_DB_PLAN' if settings.db_plan else 'app.json'}"
 
 
-def _compare(plan: plans.Plan, said: list[Limit], settings: Settings, found: Found) -> None:
+def _about_plan(plan: plans.Plan, said: Sequence[Limit], settings: Settings) -> Iterator[str]:
     """Say so when app.json's plan is what holds the budget down: the database may have been upgraded since."""
-    server = min(limit.connections for limit in said[:-1])
+    server = min(limit.connections for limit in said)
     if not settings.db_plan and plan.connections * 2 <= server:
-        found.warnings.append(
+        yield (
             f"app.json says {plan.name} ({plan.connections} connections), but the server allows {server}. If you have "
-            f"a larger plan now: heroku config:set HEADWAITER_DB_CONNECTIONS={server}"
+            f"a larger plan now: heroku config:set {_CHOSEN}={server}"
         )
 
 
-def _chosen(aliases: Sequence[Alias], settings: Settings, others: int = 0) -> Limit | None:
+def _chosen(aliases: Sequence[Alias], settings: Settings) -> Limit | None:
     """The limit that a person set."""
-    if not settings.db_connections:
-        return None
-    return _limit(aliases, settings.db_connections, "HEADWAITER_DB_CONNECTIONS", others)
+    return _limit(aliases, settings.db_connections, _CHOSEN) if settings.db_connections else None
 
 
-def _assumed(aliases: Sequence[Alias], settings: Settings, plan: plans.Plan | None) -> Limit:
+def _assumed(aliases: Sequence[Alias], known: _Known, *, is_main: bool) -> Limit:
     """The limit of a server that didn't say: the plan's, what the host's name tells, or the smallest there is."""
-    if plan:
-        return _limit(aliases, plan.connections, _of_plan(plan, settings))
+    if is_main and known.plan:
+        return _limit(aliases, known.plan.connections, _of_plan(known.plan, known.settings))
     if aliases[0].vendor == "mysql":
         return _limit(aliases, MYSQL_UNKNOWN, "unknown, so the smallest plan of ClearDB and JawsDB")
     floor = plans.floor_for_host(aliases[0].host)
@@ -237,43 +252,47 @@ def _others(in_use: Iterable[InUse], aliases: list[Alias]) -> int:
     return sum(each.count for each in in_use if not is_web(each.application_name) and each.application_name not in own)
 
 
-def _pooler(alias: Alias, survey: Survey, environ: Mapping[str, str]) -> str | None:
+def _pooler(alias: Alias, known: _Known) -> str | None:
     """What stands between the site and its server, when it is known to be a transaction pooler."""
     if alias.vendor != "postgresql":
         return None
-    url = parse_url(environ.get("DATABASE_CONNECTION_POOL_URL", ""))
+    url = database_url.parse(known.environ.get("DATABASE_CONNECTION_POOL_URL", ""))
     if url and url.host and alias.server == url.server:
         return _POOLER_PORTS["5433"]
-    answer = survey.answers.get(alias.name)
     local = alias.host in ("127.0.0.1", "localhost", "::1")
-    if local and alias.port == "6000" and "DATABASE_URL_PGBOUNCER" in environ:
+    if local and alias.port == "6000" and "DATABASE_URL_PGBOUNCER" in known.environ:
         return _POOLER_PORTS["6000"]
     if alias.port == "5433" and plans.floor_for_host(alias.host):
         return _POOLER_PORTS["5433"]
+    answer = known.answer(alias)
     if isinstance(answer, Answer):
         return _POOLER_PORTS.get(alias.port, "a pooler") if answer.pooled else None
     return _POOLER_PORTS["6432"] if alias.port == "6432" else None
 
 
-def _of_pooler(alias: Alias, survey: Survey, environ: Mapping[str, str], found: Found) -> list[Limit]:
+def _of_pooler(alias: Alias, pooler: str, environ: Mapping[str, str]) -> tuple[Limit, ...]:
     """What a pooler allows its clients; the server's own limit is the pooler's business."""
-    pooler = _pooler(alias, survey, environ)
-    if alias.server_side_cursors:
-        found.warnings.append(
-            f"DATABASES[{alias.name!r}] goes through {pooler}, and DISABLE_SERVER_SIDE_CURSORS isn't set: .iterator() "
-            'will fail in transaction mode. Set DATABASES["' + alias.name + '"]["DISABLE_SERVER_SIDE_CURSORS"] = True'
-        )
     if pooler == _POOLER_PORTS["6000"]:
         text = environ.get("PGBOUNCER_MAX_CLIENT_CONN", "")
         clients = int(text) if text.isdecimal() and len(text) < 7 else PGBOUNCER_CLIENTS
         limit = _limit([alias], clients, "PGBOUNCER_MAX_CLIENT_CONN of the pgbouncer buildpack, on each dyno")
-        return [limit._replace(per_dyno=True)]
+        return (limit._replace(per_dyno=True),)
     if pooler == _POOLER_PORTS["5433"]:
-        return [_limit([alias], HEROKU_POOL_CLIENTS, "the clients of Heroku's connection pooling")]
-    return []
+        return (_limit([alias], HEROKU_POOL_CLIENTS, "the clients of Heroku's connection pooling"),)
+    return ()
 
 
-def _row(alias: Alias, answer: Answer | str | None, limits: list[Limit], pooler: str | None = None) -> dict[str, Any]:
+def _about_pooler(alias: Alias, pooler: str) -> Iterator[str]:
+    if alias.server_side_cursors:
+        yield (
+            f"DATABASES[{alias.name!r}] goes through {pooler}, and DISABLE_SERVER_SIDE_CURSORS isn't set: .iterator() "
+            'will fail in transaction mode. Set DATABASES["' + alias.name + '"]["DISABLE_SERVER_SIDE_CURSORS"] = True'
+        )
+
+
+def _row(
+    alias: Alias, answer: Answer | str | None, limits: Sequence[Limit], pooler: str | None = None
+) -> dict[str, Any]:
     """One database as the table and --json show it; no password, no URL."""
     mine = [limit for limit in limits if alias.name in limit.aliases]
     tightest = min(mine, key=lambda limit: limit.connections, default=None)

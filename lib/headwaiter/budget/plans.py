@@ -1,36 +1,23 @@
 """Heroku Postgres plan names and the connections each allows: a table with its sources, nothing else.
 
 Heroku shows the limit in no config var, so the plan's name (app.json, HEADWAITER_DB_PLAN) is the next best thing to
-asking the server. Where sources disagree the smaller number counts and the others stay on record in `Plan.also`.
+asking the server. Where sources disagree the smaller number counts.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 UNKNOWN = 20
 """Connections to count on when nothing is known: no Heroku Postgres plan has ever allowed fewer."""
 
-_DEV_CENTER = "https://devcenter.heroku.com/articles/"
-_CHARACTERIZATION = _DEV_CENTER + "heroku-postgres-production-tier-technical-characterization (2023-04-12)"
-_PLANS_2026 = _DEV_CENTER + "heroku-postgres-plans (read 2026-09-02)"
-_ESSENTIAL = _DEV_CENTER + "heroku-postgres-plans (2024-07-23)"
-_NAMED = _DEV_CENTER + "heroku-postgres-plans (2014-04-04)"
-_LEGACY = "https://blog.heroku.com/connection_limit_guidance (2013-11-22)"
-_TOP = "https://github.com/heroku/roadmap/issues/158 (2023)"
-_ADVANCED = _DEV_CENTER + "postgres-advanced-connection-limits (2026-05-18)"
-_MYSQL = "the smallest plan of ClearDB and JawsDB (ignite, kitefin)"
 
-
-@dataclass(frozen=True)
-class Plan:
-    """One plan: `connections` is what to count on; `also` holds the larger numbers that other sources give."""
+class Plan(NamedTuple):
+    """One plan and the connections that it allows."""
 
     name: str
     connections: int
-    source: str
-    also: tuple[tuple[int, str], ...] = ()
 
 
 class UnknownPlanError(ValueError):
@@ -38,29 +25,29 @@ class UnknownPlanError(ValueError):
 
 
 def _table() -> dict[str, Plan]:
-    plans = [
-        # The shared tiers: a limit per role, on a cluster with other customers.
-        *(Plan(name, 20, _ESSENTIAL) for name in ("dev", "basic", "hobby-dev", "hobby-basic", "mini")),
-        Plan("essential-0", 20, _ESSENTIAL),
-        Plan("essential-1", 20, _ESSENTIAL),
-        Plan("essential-2", 40, _ESSENTIAL),
-        # The first production plans, all alike.
-        *(Plan(name, 500, _LEGACY) for name in ("crane", "kappa", "ronin", "fugu", "ika", "zilla", "baku", "mecha")),
-    ]
+    # The shared tiers have a limit per role, on a cluster with other customers.
+    # https://devcenter.heroku.com/articles/heroku-postgres-plans (2024-07-23)
+    shared = ("dev", "basic", "hobby-dev", "hobby-basic", "mini", "essential-0", "essential-1")
+    limits = {**dict.fromkeys(shared, 20), "essential-2": 40}
+    # The first production plans: https://blog.heroku.com/connection_limit_guidance (2013-11-22)
+    limits |= dict.fromkeys(("crane", "kappa", "ronin", "fugu", "ika", "zilla", "baku", "mecha"), 500)
+    # https://devcenter.heroku.com/articles/heroku-postgres-plans (2014-04-04)
     for tier in ("standard", "premium"):
         named = {"yanari": 60, "tengu": 200, "ika": 400, "baku": 500, "mecha": 500}
-        plans += [Plan(f"{tier}-{animal}", limit, _NAMED) for animal, limit in named.items()]
+        limits |= {f"{tier}-{animal}": limit for animal, limit in named.items()}
     for tier in ("standard", "premium", "private", "shield"):
-        plans.append(Plan(f"{tier}-0", 120, _CHARACTERIZATION, ((200, _PLANS_2026),)))
-        plans.append(Plan(f"{tier}-2", 400, _CHARACTERIZATION, ((500, _PLANS_2026),)))
-        # Sizes 3 and up; the l and xl variants have more memory or disk and the same limit.
+        # https://devcenter.heroku.com/articles/heroku-postgres-production-tier-technical-characterization (2023-04-12);
+        # heroku-postgres-plans, read on 2026-09-02, says 200 and 500.
+        limits |= {f"{tier}-0": 120, f"{tier}-2": 400}
+        # The l and xl variants have more memory or disk and the same limit:
+        # https://github.com/heroku/roadmap/issues/158 (2023)
         for size in range(3, 11):
-            plans += [Plan(f"{tier}-{variant}{size}", 500, _TOP) for variant in ("", "l-", "xl-")]
-    # Advanced: a limit per compute instance, by its memory.
-    for memory, limit in {4: 380, 8: 800, 16: 1600, 32: 3200, 64: 5000, 128: 5000, 256: 5000, 384: 5000}.items():
-        plans.append(Plan(f"advanced-{memory}g", limit, _ADVANCED))
-    plans.append(Plan("advanced", 380, _ADVANCED))
-    return {plan.name: plan for plan in plans}
+            limits |= {f"{tier}-{variant}{size}": 500 for variant in ("", "l-", "xl-")}
+    # A limit per compute instance, by its memory in GB:
+    # https://devcenter.heroku.com/articles/postgres-advanced-connection-limits (2026-05-18)
+    advanced = {4: 380, 8: 800, 16: 1600, 32: 3200, 64: 5000, 128: 5000, 256: 5000, 384: 5000}
+    limits |= {"advanced": 380, **{f"advanced-{memory}g": limit for memory, limit in advanced.items()}}
+    return {name: Plan(name, connections) for name, connections in limits.items()}
 
 
 PLANS = _table()
@@ -78,7 +65,7 @@ def find(text: str) -> Plan:
     name = text.strip().lower().replace("_", "-")
     service, colon, tier = name.partition(":")
     if service in ("cleardb", "jawsdb", "jawsdb-maria"):
-        return Plan(name, 10, _MYSQL)
+        return Plan(name, 10)  # their smallest plans: ignite, kitefin
     if service in ("heroku-postgresql", "heroku-postgres"):
         name = tier or _DEFAULT
     elif colon:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headwaiter.budget import plans
-from headwaiter.budget.arithmetic import Budget, compute, count
-
-if TYPE_CHECKING:
-    from headwaiter.budget.decide import Plan
+from headwaiter.budget.arithmetic import DYNOS_UNKNOWN, Budget, compute, count
+from headwaiter.budget.decide import Plan
+from headwaiter.log import printable
 
 SCALES = (1, 2, 3, 5)
 LABEL = 12
@@ -48,7 +47,7 @@ def _scale(made: Budget) -> dict[str, Any]:
         "threads": made.threads,
         "connections": made.dynos * made.connections,
         "spare": made.spare,
-        "fits": not _over(made),
+        "fits": not made.over_limit,
     }
 
 
@@ -58,17 +57,13 @@ def _scales(made: Budget) -> list[Budget]:
     return [compute(made.inputs._replace(dynos=number)) for number in numbers]
 
 
-def _over(made: Budget) -> bool:
-    return any("over the limit of" in warning for warning in made.warnings)
-
-
 def advice(plan: Plan) -> list[str]:
     """What to set for what is coming, with the exact commands."""
     made = plan.budget
     said: list[str] = []
     if made.limit is None:
         return said
-    if made.inputs.dynos_source.startswith("nothing"):
+    if made.inputs.dynos_source == DYNOS_UNKNOWN:
         said.append("Before you scale: heroku config:set HEADWAITER_WEB_DYNOS=2 && heroku ps:scale web=2")
     full = compute(made.inputs._replace(limits=()))
     if made.processes * made.threads < full.processes * full.threads:
@@ -133,11 +128,6 @@ def _wrapped(text: str, indent: str, width: int) -> list[str]:
     )  # fmt: skip
 
 
-def printable(text: str) -> str:
-    """`text` on one line, without what could steer a terminal: names come from other people's clients."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 _NAMES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "sqlite": "SQLite", "oracle": "Oracle", "none": "no database"}
 
 
@@ -186,6 +176,6 @@ def _scale_table(made: Budget, style: _Style) -> Iterator[str]:
         cells += [each.dynos * each.connections, each.reserve, each.spare or 0] if limited else []
         row = "  " + "  ".join(f"{cell:>{len(title)}}" for cell, title in zip(cells, head, strict=True))
         notes = ["now"] if each.dynos == made.dynos else []
-        notes += ["over the limit"] if _over(each) else []
+        notes += ["over the limit"] if each.over_limit else []
         row += f"  {', '.join(notes)}" if notes else ""
-        yield style.warn(row) if _over(each) else style.bold(row) if each.dynos == made.dynos else row
+        yield style.warn(row) if each.over_limit else style.bold(row) if each.dynos == made.dynos else row

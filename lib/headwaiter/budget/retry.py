@@ -56,7 +56,7 @@ class _Tally:
     longest: float = 0.0
 
 
-class Patience:
+class RefusalRetry:
     """Connects for the threads of this process; made before the fork, used after it."""
 
     def __init__(
@@ -83,7 +83,7 @@ class Patience:
 
         Raises whatever `open_connection` raises: at once, or after the waiting time when it was a refusal.
         """
-        if getattr(self._inside, "waiting", False):  # a backend that calls its parent's, which is patient as well
+        if getattr(self._inside, "waiting", False):  # a backend that calls its parent's, which tries again as well
             return open_connection()
         self._inside.waiting = True
         try:
@@ -143,11 +143,11 @@ class Patience:
                 self._report()
 
 
-def patient(method: Callable[..., Any], patience: Patience, seen: Callable[[Any, Any], None]) -> Callable[..., Any]:
-    """`get_new_connection` of a Django database backend, made patient. `seen(backend, connection)` after a wait."""
+def retrying(method: Callable[..., Any], retry: RefusalRetry, seen: Callable[[Any, Any], None]) -> Callable[..., Any]:
+    """`get_new_connection` of a Django database backend, that tries again. `seen(backend, connection)` after a wait."""
 
     def get_new_connection(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return patience.connect(lambda: method(self, *args, **kwargs), lambda connection: seen(self, connection))
+        return retry.connect(lambda: method(self, *args, **kwargs), lambda connection: seen(self, connection))
 
     get_new_connection.__wrapped__ = method  # type: ignore[attr-defined]
     return get_new_connection

@@ -225,7 +225,7 @@ def _cache_users(settings: Any) -> tuple[str, ...]:
 def _of_the_budget(settings: Settings, found: project.Project) -> dict[str, Any]:
     from headwaiter.budget import decide
 
-    budget = decide.decide(settings, found)
+    budget = decide.decide(settings, found.facts)
     return {"processes": budget.processes, "budget_warnings": tuple(budget.warnings)}
 
 

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from headwaiter.budget import decide, dyno, limits, server_limits
+from headwaiter.budget import command, decide, dyno, limits, server_limits
 from headwaiter.budget.database import Alias
-from headwaiter.project import Project
 from headwaiter.settings import Settings
 
-PROJECT = Project(Path("/app"), facts={"web_dynos": 2, "database_plan": "heroku-postgresql:essential-0"})
+FACTS = {"web_dynos": 2, "database_plan": "heroku-postgresql:essential-0"}
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +27,7 @@ def test_decide_never_raises_and_quotes_nothing(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(limits, "find", fail)
     monkeypatch.setenv("DATABASE_URL", "postgres://u:hunter2@host/d")
-    made = decide.decide(Settings(threads=3), PROJECT)
+    made = decide.decide(Settings(threads=3), FACTS)
     assert (made.limit, made.threads) == (20, 3)
     assert made.warnings[0] == (
         "The connection budget couldn't be worked out (RuntimeError): `headwaiter plan` shows more."
@@ -45,7 +44,7 @@ def made(
     asked = server_limits.Survey((Alias("default", "postgresql", "db", "5432", "d", "u"),), {"default": answer})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server_limits, "take", lambda _: asked)
-        return decide.make(settings, Project(Path("/app"), facts=facts), environ, tmp_path)
+        return decide.make(settings, facts, environ, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -84,10 +83,10 @@ def test_dynos_memory_and_caps_reach_the_arithmetic(tmp_path: Path) -> None:
 
 def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Not for a pipe, and not when NO_COLOR is set."""
-    assert not decide._colour()
+    assert not command._colour()
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert decide._colour()
+    assert command._colour()
     monkeypatch.setenv("NO_COLOR", "")
-    assert not decide._colour()
+    assert not command._colour()

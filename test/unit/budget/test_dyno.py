@@ -96,16 +96,6 @@ def test_dyno_name(tmp_path: Path, name: str, process_type: str | None, number: 
     assert (found.name or "", found.process_type, found.number) == (name, process_type, number)
 
 
-def test_web_concurrency_that_heroku_python_set_is_not_a_persons(tmp_path: Path) -> None:
-    """heroku/python names itself in WEB_CONCURRENCY_SET_BY."""
-    automatic = {"WEB_CONCURRENCY": "2", "WEB_CONCURRENCY_SET_BY": "heroku/python"}
-    assert not dyno.read(automatic, tmp_path).web_concurrency_is_ours
-    assert dyno.read({"WEB_CONCURRENCY": "2"}, tmp_path).web_concurrency_is_ours
-    assert dyno.read({"WEB_CONCURRENCY": "2"}, tmp_path).web_concurrency == 2
-    assert dyno.read({"WEB_CONCURRENCY": "two"}, tmp_path).web_concurrency is None
-    assert not dyno.read({}, tmp_path).web_concurrency_is_ours
-
-
 @pytest.mark.parametrize(
     ("size", "memory_mb"),
     [

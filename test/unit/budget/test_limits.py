@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from headwaiter.budget import limits
+from headwaiter.budget import database_url, limits
 from headwaiter.budget.database import Alias
 from headwaiter.budget.server_limits import Answer, InUse, Survey
 from headwaiter.settings import Settings
@@ -36,17 +36,17 @@ def test_server_and_plan_both_count() -> None:
         "max_connections of the server, less 3 reserved": 100,
         "the plan essential-0, from app.json": 20,
     }
-    assert found.warnings == [
+    assert found.warnings == (
         "app.json says essential-0 (20 connections), but the server allows 100. If you have a larger plan now: "
-        "heroku config:set HEADWAITER_DB_CONNECTIONS=100"
-    ]
+        "heroku config:set HEADWAITER_DB_CONNECTIONS=100",
+    )
 
 
 def test_plan_in_a_config_var_beats_app_json() -> None:
     """Somebody said so: no advice against it."""
     found = find(answer(), facts={"database_plan": "essential-0"}, db_plan="essential-2")
     assert sources(found)["the plan essential-2, from HEADWAITER_DB_PLAN"] == 40
-    assert found.warnings == []
+    assert found.warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_reason_for_no_answer_is_told() -> None:
     """In the table and as a warning."""
     found = find(NO_ANSWER)
     assert found.databases[0]["answer"] == NO_ANSWER
-    assert found.warnings == ["The server of DATABASES['default'] doesn't say its limit: no answer in 3 s."]
+    assert found.warnings == ("The server of DATABASES['default'] doesn't say its limit: no answer in 3 s.",)
 
 
 def test_unknown_plan_is_a_warning_and_counts_for_nothing() -> None:
@@ -124,7 +124,7 @@ def test_alias_whose_settings_cant_be_used_is_named() -> None:
     """Its error is the site's own; the boot goes on."""
     broken = Alias("other", "unknown", problem="its settings can't be used (ValueError)")
     found = limits.find(Survey((DEFAULT, broken), {"default": answer()}), Settings(), {}, URL)
-    assert found.warnings == ["DATABASES['other']: its settings can't be used (ValueError)."]
+    assert found.warnings == ("DATABASES['other']: its settings can't be used (ValueError).",)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_alias_whose_settings_cant_be_used_is_named() -> None:
 )
 def test_database_url_is_read(url: str, vendor: str, host: str, port: str) -> None:
     """Every scheme that dj-database-url knows, IPv6 hosts, quoted passwords."""
-    found = limits.parse_url(url)
+    found = database_url.parse(url)
     assert found is not None
     assert (found.vendor, found.host, found.port) == (vendor, host, port)
 
@@ -150,7 +150,7 @@ def test_database_url_is_read(url: str, vendor: str, host: str, port: str) -> No
 )
 def test_database_url_that_cant_be_read_is_none(url: str) -> None:
     """And it is a warning that doesn't quote it."""
-    assert limits.parse_url(url) is None
+    assert database_url.parse(url) is None
     found = limits.find(Survey((DEFAULT,), {"default": answer()}), Settings(), {}, {"DATABASE_URL": url})
     assert "DATABASE_URL isn't a URL that can be read" in found.warnings[0]
     assert "u:p" not in found.warnings[0]

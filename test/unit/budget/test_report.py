@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 from headwaiter.budget import report
-from headwaiter.budget.arithmetic import Inputs, Limit, compute
+from headwaiter.budget.arithmetic import DYNOS_UNKNOWN, Inputs, Limit, compute
 from headwaiter.budget.decide import Plan
 from headwaiter.budget.dyno import Dyno
 from headwaiter.budget.limits import Found
 
-DYNO = Dyno("run.4711", "run", 4711, 512, 8, 256, None, False)
+DYNO = Dyno("run.4711", "run", 4711, 512, 8, 256)
 ROLE = Limit("db", 20, "the limit of the role", others=1)
 ROW = {
     "alias": "default",
@@ -31,7 +31,7 @@ ROW = {
 
 def plan(row: dict[str, Any] = ROW, **changes: Any) -> Plan:
     inputs = Inputs(limits=(ROLE,), dynos=3, dynos_source="HEADWAITER_WEB_DYNOS", memory_mb=512, cpus=8, tasks=256)
-    return Plan(compute(inputs._replace(**changes)), DYNO, Found(databases=[row]), {})
+    return Plan(compute(inputs._replace(**changes)), DYNO, Found(databases=(row,)))
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +94,7 @@ def test_a_clients_name_cannot_steer_the_terminal() -> None:
     row = {**ROW, "in_use": {"evil\x1b[2J\nname": 1}}
     text = report.table(plan(row))
     assert "\x1b" not in text
-    assert "evil?[2J?name 1" in text
+    assert "evil\\u001b[2J\\nname 1" in text
 
 
 def test_json_has_what_programs_need() -> None:
@@ -107,7 +107,7 @@ def test_json_has_what_programs_need() -> None:
 
 def test_advice_is_the_exact_command() -> None:
     """When nothing says how many dynos there are."""
-    found = report.as_json(plan(dynos=1, dynos_source="nothing says more; HEADWAITER_WEB_DYNOS does"))
+    found = report.as_json(plan(dynos=1, dynos_source=DYNOS_UNKNOWN))
     assert found["advice"] == ["Before you scale: heroku config:set HEADWAITER_WEB_DYNOS=2 && heroku ps:scale web=2"]
 
 

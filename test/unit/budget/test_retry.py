@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from headwaiter import log
-from headwaiter.budget import database, retry
+from headwaiter.budget import holders, retry
 
 
 class RefusedError(Exception):
@@ -31,8 +31,8 @@ class Server:
         self.pauses.append(seconds)
         self.now += seconds
 
-    def patience(self, seconds: float = 20.0) -> retry.Patience:
-        return retry.Patience(seconds, lambda: "Set a number.", clock=lambda: self.now, sleep=self.sleep)
+    def retry(self, seconds: float = 20.0) -> retry.RefusalRetry:
+        return retry.RefusalRetry(seconds, lambda: "Set a number.", clock=lambda: self.now, sleep=self.sleep)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_other_errors_pass_at_once(error: Exception, lines: list[dict[str, objec
         raise error
 
     with pytest.raises(type(error)) as caught:
-        server.patience().connect(connect)
+        server.retry().connect(connect)
     assert caught.value is error
     assert server.pauses == []
     assert lines == []
@@ -105,7 +105,7 @@ def test_other_errors_pass_at_once(error: Exception, lines: list[dict[str, objec
 def test_refused_connect_tries_again_with_growing_jittered_pauses(lines: list[dict[str, object]]) -> None:
     """Pauses double from 50 ms to a second, each by half more or less."""
     server = Server(8)
-    assert server.patience().connect(server.connect) == "connection"
+    assert server.retry().connect(server.connect) == "connection"
     assert server.tries == 9
     for pause, middle in zip(server.pauses, [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0], strict=True):
         assert middle / 2 <= pause <= middle * 1.5
@@ -116,7 +116,7 @@ def test_after_the_time_the_drivers_own_exception_is_raised(lines: list[dict[str
     """Unchanged, with nothing chained to it, and counted as given up."""
     server = Server(10_000)
     with pytest.raises(RefusedError) as caught:
-        server.patience(5.0).connect(server.connect)
+        server.retry(5.0).connect(server.connect)
     assert caught.value.args == (server.text,)
     assert caught.value.__context__ is None
     assert server.now == pytest.approx(105.0)
@@ -126,31 +126,31 @@ def test_after_the_time_the_drivers_own_exception_is_raised(lines: list[dict[str
 def test_connection_that_comes_at_once_costs_nothing(lines: list[dict[str, object]]) -> None:
     """No look at who holds what, no line."""
     seen: list[str] = []
-    assert Server(0).patience().connect(lambda: "connection", seen.append) == "connection"
+    assert Server(0).retry().connect(lambda: "connection", seen.append) == "connection"
     assert (seen, lines) == ([], [])
 
 
 def test_connection_that_was_waited_for_is_shown_once() -> None:
     """So that the log can say who holds the others."""
     server, seen = Server(3), []
-    server.patience().connect(server.connect, seen.append)
+    server.retry().connect(server.connect, seen.append)
     assert seen == ["connection"]
 
 
 def test_waits_are_logged_in_aggregate(lines: list[dict[str, object]]) -> None:
     """The first at once, the rest of the minute together, and nothing when there were none."""
     server = Server(0)
-    patient = retry.Patience(
+    waiting = retry.RefusalRetry(
         20.0, lambda: "Set a number.", clock=lambda: server.now, sleep=server.sleep, log_every_seconds=3600
     )
     for _ in range(4):
         server.refusals = 1
-        patient.connect(server.connect)
+        waiting.connect(server.connect)
     assert [line["waits"] for line in lines] == [1]
-    patient._minute_is_over()
+    waiting._minute_is_over()
     assert [line["waits"] for line in lines] == [1, 3]
     assert lines[1]["msg"] == "The database had no connection left. Set a number."
-    patient._minute_is_over()
+    waiting._minute_is_over()
     assert len(lines) == 2
     for timer in threading.enumerate():
         if isinstance(timer, threading.Timer):
@@ -158,11 +158,11 @@ def test_waits_are_logged_in_aggregate(lines: list[dict[str, object]]) -> None:
 
 
 def test_a_backend_that_calls_its_parents_method_waits_once() -> None:
-    """Both may be patient; the time must not double."""
+    """Both may try again; the time must not double."""
     server = Server(10_000)
-    patient = server.patience(5.0)
+    waiting = server.retry(5.0)
     with pytest.raises(RefusedError):
-        patient.connect(lambda: patient.connect(server.connect))
+        waiting.connect(lambda: waiting.connect(server.connect))
     assert server.now == pytest.approx(105.0)
 
 
@@ -172,7 +172,7 @@ def test_wrapper_passes_arguments_and_remembers_the_method() -> None:
     def get_new_connection(self: object, parameters: dict[str, str]) -> tuple[object, dict[str, str]]:
         return self, parameters
 
-    wrapped = retry.patient(get_new_connection, Server(0).patience(), lambda *_: None)
+    wrapped = retry.retrying(get_new_connection, Server(0).retry(), lambda *_: None)
     assert wrapped("backend", {"dbname": "x"}) == ("backend", {"dbname": "x"})
     assert wrapped.__wrapped__ is get_new_connection  # type: ignore[attr-defined]
 
@@ -181,7 +181,7 @@ Advise = Callable[..., str]
 
 
 @pytest.mark.parametrize(
-    ("holders", "sentence"),
+    ("held", "sentence"),
     [
         ({"web.1": 6, "web.5": 6}, "heroku config:set HEADWAITER_WEB_DYNOS=5"),
         ({"web.1": 6, "worker.1": 9, "": 2}, "heroku config:set HEADWAITER_DB_RESERVE=12"),
@@ -190,6 +190,6 @@ Advise = Callable[..., str]
         ({}, "heroku config:set HEADWAITER_WEB_DYNOS=3"),
     ],
 )
-def test_advice_names_the_number_to_set(holders: dict[str, int], sentence: str) -> None:
+def test_advice_names_the_number_to_set(held: dict[str, int], sentence: str) -> None:
     """From who holds the connections: more dynos, other clients, a smaller limit, or a deploy in passing."""
-    assert sentence in database.advise(holders, dynos=2, reserve=2, limit=20)
+    assert sentence in holders.advise(held, dynos=2, reserve=2, limit=20)

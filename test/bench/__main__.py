@@ -48,14 +48,17 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def write_docs(folder: Path) -> None:
-    """Charts beside the results, benchmarks.md one folder higher: docs/benchmarks.md."""
+    """Charts beside the results, benchmarks.md one folder higher: docs/benchmarks.md; and README's comparison."""
     import charts
+    import comparison
     import tables
 
     results = record.load(folder)
     if results:
         charts.draw(results, folder)
         tables.write(results, folder.parent / "benchmarks.md")
+    if folder == common.ROOT / "docs/bench":
+        comparison.write(results, common.ROOT / "README.md")
 
 
 def main(argv: list[str]) -> int:

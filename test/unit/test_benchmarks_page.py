@@ -18,8 +18,8 @@ MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|work|tmp|Users|private)\b")
 pytestmark = pytest.mark.skipif(not RESULTS.exists(), reason="make bench hasn't been run")
 
 
-def _tables() -> Any:
-    spec = importlib.util.spec_from_file_location("bench_tables", ROOT / "test" / "bench" / "tables.py")
+def _bench(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", ROOT / "test" / "bench" / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -28,8 +28,17 @@ def _tables() -> Any:
 
 def test_the_page_is_what_the_results_give(tmp_path: Path) -> None:
     """docs/benchmarks.md is written by `make bench`, not by hand."""
-    _tables().write(json.loads(RESULTS.read_text()), tmp_path / "benchmarks.md")
+    _bench("tables").write(json.loads(RESULTS.read_text()), tmp_path / "benchmarks.md")
     assert (tmp_path / "benchmarks.md").read_text() == (ROOT / "docs" / "benchmarks.md").read_text()
+
+
+def test_readmes_comparison_is_what_the_results_give(tmp_path: Path) -> None:
+    """Its table, too, is written by `make bench`."""
+    readme = (ROOT / "README.md").read_text()
+    (tmp_path / "README.md").write_text(re.sub(r"(?m)^\| Failed requests in .*$", "", readme))
+    _bench("comparison").write(json.loads(RESULTS.read_text()), tmp_path / "README.md")
+    assert (tmp_path / "README.md").read_text() == readme
+    assert "| Failed requests in restarts under load | 0 in" in readme
 
 
 @pytest.mark.parametrize("path", ["bench/results.json", "benchmarks.md"])

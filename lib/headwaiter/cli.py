@@ -81,13 +81,13 @@ def _load(argv: Sequence[str], place: str | None, directory: str, started: float
     from headwaiter.server import listen, supervisor
 
     site = project.find()
-    chosen = settings.load(argv, os.environ, site)
+    chosen = settings.load(argv, os.environ, site.as_settings())
     if not chosen.application:
         raise settings.SettingsError(
             ["MODULE:ATTRIBUTE: no application was named. Try: headwaiter mysite.wsgi:application."]
         )
-    project.enter(chosen)
-    application = project.load_application(chosen.application, call=chosen.call)
+    project.enter(chosen.chdir, chosen.settings_module)
+    application = project.load_application(chosen.application)
     console.show_errors()
     if place is not None:
         again = supervisor.Place.parse(place)
@@ -115,9 +115,9 @@ def _load(argv: Sequence[str], place: str | None, directory: str, started: float
 
 def _tell(chosen: Settings, budget: Budget) -> None:
     """Log every decision in one line, then what a person should know, each in a sentence."""
-    from headwaiter import usage
+    from headwaiter import settings, usage
 
-    proxy = chosen.waitress.get("trusted_proxy")
+    proxy = chosen.waitress.get("trusted_proxy", settings.ROUTER_TRUST["trusted_proxy"] if chosen.trust_proxy else None)
     log.line(
         "boot",
         app=chosen.application,

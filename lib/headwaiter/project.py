@@ -14,10 +14,7 @@ from dataclasses import dataclass, field
 from inspect import iscoroutinefunction, isroutine
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from headwaiter.settings import Settings
+from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent
 PROJECT_FILE = PACKAGE.parent.parent / "project.json"
@@ -41,6 +38,14 @@ class Project:
     application: str | None = None  # module:attribute
     settings_module: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)  # project.json as it stands, for hints like database_plan
+
+    def as_settings(self) -> dict[str, str | None]:
+        """Return the settings that the build decided, for settings.load()."""
+        return {
+            "application": self.application,
+            "chdir": str(self.directory),
+            "settings_module": self.settings_module,
+        }
 
 
 def read_project_file(path: Path = PROJECT_FILE) -> Mapping[str, Any] | None:
@@ -69,40 +74,43 @@ def find(path: Path = PROJECT_FILE) -> Project:
     )
 
 
-def enter(settings: Settings, environ: MutableMapping[str, str] | None = None) -> None:
-    """Go to the project's directory, make it importable and name its settings module in DJANGO_SETTINGS_MODULE."""
+def enter(directory: str | None, settings_module: str | None, environ: MutableMapping[str, str] | None = None) -> None:
+    """Go to the project's directory, make it importable and name its settings module in DJANGO_SETTINGS_MODULE.
+
+    None leaves things as they are. Raises ProjectError.
+    """
     environ = os.environ if environ is None else environ
-    if settings.chdir:
+    if directory:
         try:
-            os.chdir(settings.chdir)
+            os.chdir(directory)
         except OSError as error:
             raise ProjectError(
-                f"--chdir={settings.chdir}: {error.strerror}. Give the directory that holds manage.py, "
+                f"--chdir={directory}: {error.strerror}. Give the directory that holds manage.py, "
                 f"relative to {Path.cwd()}."
             ) from error
     here = str(Path.cwd())
     # waitress-serve appends it; in front, the site's own modules win over installed ones of the same name.
     sys.path[:] = [here, *(entry for entry in sys.path if entry not in ("", here))]
-    if settings.settings_module:
-        environ["DJANGO_SETTINGS_MODULE"] = settings.settings_module
+    if settings_module:
+        environ["DJANGO_SETTINGS_MODULE"] = settings_module
 
 
-def load_application(name: str, *, call: bool = False) -> Callable[..., Any]:
+def load_application(name: str) -> Callable[..., Any]:
     """Import and return the WSGI application `name` ("module:attribute", or a module that has `application`).
 
-    With `call` the attribute is a factory, as in waitress-serve --call. Raises ProjectError with the mend in its
-    message and the site's own traceback in `details`.
+    Raises ProjectError with the fix in its message and the site's own traceback in `details`.
     """
     if "(" in name:
-        raise ProjectError(f"{name}: leave the brackets out and add --call: headwaiter --call {name.split('(')[0]}")
+        raise ProjectError(
+            f"{name}: an application factory can't be called here. Call it in a module of the site, "
+            f"application = {name.rpartition(':')[2]}, and name that: module:application"
+        )
     module_name, colon, attribute = name.partition(":")
     found = _import(module_name, name) if colon else _resolve_dotted(name)
     for part in filter(None, attribute.split(".")):
         found = _attribute(found, part, name)
     if isinstance(found, ModuleType):
         found = _attribute(found, "application", f"{name}:application")
-    if call:
-        found = _guarded(found, name, "Calling")
     return _checked(found, name)
 
 
@@ -126,7 +134,7 @@ def _import(module_name: str, name: str) -> ModuleType:
             f"{name!r} isn't the name of a WSGI application. Give module:attribute, mysite.wsgi:application"
         )
     try:
-        module: ModuleType = _guarded(lambda: importlib.import_module(module_name), name, "Importing")
+        module: ModuleType = _guarded(lambda: importlib.import_module(module_name), name)
     except ProjectError as error:
         cause = error.__cause__
         if isinstance(cause, ModuleNotFoundError) and cause.name:
@@ -137,21 +145,21 @@ def _import(module_name: str, name: str) -> ModuleType:
     return module
 
 
-def _guarded(act: Callable[[], Any], name: str, doing: str) -> Any:
+def _guarded(act: Callable[[], Any], name: str) -> Any:
     """Run the site's own code; whatever it raises becomes a ProjectError that keeps the site's traceback."""
     try:
         return act()
     except (Exception, SystemExit) as error:
         what = f"{type(error).__name__}: {error}".rstrip(": ")
-        mend = (
+        fix = (
             f"The traceback above is the site's own: "
-            f"mend it there; `python -c 'import {name.partition(':')[0]}'` shows the same error."
+            f"correct it there; `python -c 'import {name.partition(':')[0]}'` shows the same error."
         )
         variable = _missing_config_var(error)
         if variable:
-            mend = f"The site reads the config var {variable}, which isn't set: heroku config:set {variable}=..."
+            fix = f"The site reads the config var {variable}, which isn't set: heroku config:set {variable}=..."
         raise ProjectError(
-            f"{doing} {name} failed with {what.splitlines()[0].rstrip('.')}. {mend}", _site_traceback(error)
+            f"Importing {name} failed with {what.splitlines()[0].rstrip('.')}. {fix}", _site_traceback(error)
         ) from error
 
 
@@ -168,12 +176,12 @@ def _no_such_module(missing: str) -> str:
     found = sorted(str(path)[:-3].replace(os.sep, ".") for path in Path().glob("*/wsgi.py"))
     deeper = sorted(str(path.parent.parent) for path in Path().glob("*/*/wsgi.py"))
     if found:
-        mend = f"Did you mean {found[0]}:application?"
+        fix = f"Did you mean {found[0]}:application?"
     elif deeper:
-        mend = f"Is it below? Add --chdir={deeper[0]}"
+        fix = f"Is it below? Add --chdir={deeper[0]}"
     else:
-        mend = "Give --chdir=DIRECTORY if the site lives elsewhere, and check that the file is committed."
-    return f"There is no module {missing} in {Path.cwd()} or among the installed packages. {mend}"
+        fix = "Give --chdir=DIRECTORY if the site lives elsewhere, and check that the file is committed."
+    return f"There is no module {missing} in {Path.cwd()} or among the installed packages. {fix}"
 
 
 def _missing_dependency(module_name: str, missing: str) -> str:
@@ -192,8 +200,8 @@ def _attribute(owner: Any, attribute: str, name: str) -> Any:
         pass
     near = difflib.get_close_matches(attribute, _applications(owner), n=1, cutoff=0.5) or _applications(owner)[:1]
     label = getattr(owner, "__name__", type(owner).__name__)
-    mend = f"Did you mean {label}:{near[0]}?" if near else f"Nothing in {label} looks like a WSGI application."
-    raise ProjectError(f"{name}: {label} has no attribute {attribute!r}. {mend}")
+    fix = f"Did you mean {label}:{near[0]}?" if near else f"Nothing in {label} looks like a WSGI application."
+    raise ProjectError(f"{name}: {label} has no attribute {attribute!r}. {fix}")
 
 
 def _applications(owner: Any) -> list[str]:
@@ -217,9 +225,9 @@ def _checked(application: Any, name: str) -> Callable[..., Any]:
     called = application if isroutine(application) else type(application).__call__
     if iscoroutinefunction(called):
         wsgi = name.replace("asgi", "wsgi")
-        mend = f"Use {wsgi}" if wsgi != name else "Use the site's WSGI application"
+        fix = f"Use {wsgi}" if wsgi != name else "Use the site's WSGI application"
         raise ProjectError(
-            f"{name} is an ASGI application, and Waitress speaks WSGI. {mend}; a site that needs websockets needs "
+            f"{name} is an ASGI application, and Waitress speaks WSGI. {fix}; a site that needs websockets needs "
             "an ASGI server (uvicorn, daphne, granian)."
         )
     result: Callable[..., Any] = application

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import re
 import textwrap
 from collections.abc import Iterable
 
 from headwaiter import VERSION, settings
+from headwaiter.options import PREFIX, Option
 
 WIDTH = 100
 INDENT = 28
 
 HEAD = """\
 Usage: headwaiter [options] MODULE:ATTRIBUTE
-       headwaiter plan      tell how many processes and threads fit the database and the dyno, and why
+       headwaiter plan      show how many processes and threads fit the database and the dyno, and why
        headwaiter check     look for mistakes in the site's settings that hurt on Heroku
 
 Serves a WSGI application on Waitress, for example:
@@ -23,8 +23,8 @@ Serves a WSGI application on Waitress, for example:
   headwaiter mysite.wsgi:application
   headwaiter --port=8000 --processes=2 --threads=4 mysite.wsgi:application
 
-Each option has a config var too: --drain-seconds is HEADWAITER_DRAIN_SECONDS. Exceptions are shown. Options win over
-config vars. PORT says where to listen; without it that's port 8080.
+Each option has a config var too: --drain-seconds is HEADWAITER_DRAIN_SECONDS, where nothing else is said. Options win
+over config vars. PORT says where to listen; without it that's port 8080.
 """
 
 
@@ -34,20 +34,27 @@ def help_text() -> str:
     parts = [HEAD]
     groups = dict.fromkeys(option.group for option in ours)
     parts += [f"{group}:\n" + _rows(option for option in ours if option.group == group) for group in groups]
-    theirs = "Waitress's own options, which keep their meaning (`waitress-serve --help` tells more):\n"
-    parts.append(theirs + _rows(_described(settings.waitress_options())))
+    parts.append("Waitress's own options, which keep their meaning (see `waitress-serve --help`):\n" + _of_waitress())
     parts.append(f"Other:\n{_row('--help', 'Show this.')}\n{_row('--version', 'Show the versions of what runs here.')}")
     return "\n\n".join(part.rstrip() for part in parts)
 
 
-def _rows(options: Iterable[settings.Option]) -> str:
+def _rows(options: Iterable[Option]) -> str:
     rows = []
     for option in options:
-        usual = settings.PREFIX + option.name.upper()
+        usual = PREFIX + option.name.upper()
         about = option.about if option.variable == usual else f"{option.about} Config var: {option.variable}."
         flag = f"--[no-]{option.flag[2:]}" if option.switch else f"{option.flag}={option.value}"
         rows.append(_row(flag, about))
     return "\n".join(rows)
+
+
+def _of_waitress() -> str:
+    try:
+        flags = [option.flag for option in settings.waitress_options().values()]
+    except settings.SettingsError as error:
+        flags = error.problems
+    return textwrap.fill(" ".join(flags), WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _row(flag: str, about: str) -> str:
@@ -56,34 +63,6 @@ def _row(flag: str, about: str) -> str:
     if len(first) > INDENT:
         lines.insert(0, "")
     return "\n".join([(first + lines[0]).rstrip(), *(" " * INDENT + line for line in lines[1:])])
-
-
-def _described(options: dict[str, settings.Option]) -> list[settings.Option]:
-    """Add the first sentence of the installed Waitress's own help to each of its options, and the default here."""
-    from waitress import runner
-
-    from headwaiter.server import worker
-
-    text = dict(re.findall(r"^    --(?:\[no-\])?([a-z-]+)\S*\n+((?:        .*\n|\n)+)", runner.HELP, re.MULTILINE))
-    chosen = worker.adjustments(settings.Settings(), threads=1)
-    found = []
-    for option in options.values():
-        about = " ".join(text.get(option.flag[2:], "").split())
-        sentence = re.split(r"(?<=[\w)'])\. |Default|, default|On by|Off by", about)[0].strip().rstrip(".")
-        default = getattr(chosen, option.name, None)
-        told = f"{sentence}." if sentence else ""
-        if option.name not in settings.PLACE:
-            told = f"{told} Default: {_shown(default)}.".strip()
-        found.append(option._replace(about=told))
-    return found
-
-
-def _shown(default: object) -> str:
-    if isinstance(default, bool):
-        return "yes" if default else "no"
-    if default in (None, "", set()):
-        return "none"
-    return " ".join(map(str, default)) if isinstance(default, list) else str(default)
 
 
 def versions() -> dict[str, str]:

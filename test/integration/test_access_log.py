@@ -97,18 +97,6 @@ def test_queues_make_one_line_not_one_for_each_request() -> None:
         assert "Task queue depth" not in server.log
 
 
-def test_metrics_are_what_herokus_log_drains_read() -> None:
-    """sample#name=value, with its unit attached."""
-    with workers(threads=3, settings={"metrics_seconds": 1}) as server:
-        client = connect(server.port)
-        client.sendall(b"GET /sleep?2500 HTTP/1.1\r\nHost: x\r\n\r\n")
-        server.get("/")
-        server.wait_for(
-            r"at=metrics.* sample#busy-threads=1 sample#queue-depth=0 sample#connections=[12] "
-            r"sample#memory_rss=\d+\.\dMB sample#p95=\d+\.\dms"
-        )
-
-
 @pytest.mark.parametrize("leave", ["in the middle of an answer", "in the middle of a request"])
 def test_clients_that_leave_make_no_noise(leave: str) -> None:
     """People close their browsers all day."""

@@ -81,9 +81,9 @@ def test_at_the_limit_the_oldest_idle_connection_makes_room() -> None:
 
 
 def test_senders_below_the_minimum_rate_are_dropped_and_honest_ones_are_not() -> None:
-    """100 bytes a second by default; here 2,000, so that the test needn't last minutes."""
-    settings = {"min_rate": 2000, "min_rate_seconds": 1.0}
-    with workers(settings=settings) as server:
+    """100 bytes in each second of a minute; here 2,000 for a second, so that the test needn't last minutes."""
+    shorter = "from headwaiter.server import housekeeping; housekeeping.MIN_RATE_SECONDS = 1.0"
+    with workers(settings={"min_rate": 2000}, before=shorter) as server:
         header, body, honest = (connect(server.port) for _ in range(3))
         header.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
         body.sendall(POST % 1_000_000)

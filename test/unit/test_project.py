@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from headwaiter import project, settings
+from headwaiter import project
 from headwaiter.project import ProjectError
 
 WSGI = "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'ok']\n"
@@ -28,9 +28,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
-def refused(name: str, *, call: bool = False) -> ProjectError:
+def refused(name: str) -> ProjectError:
     with pytest.raises(ProjectError) as caught:
-        project.load_application(name, call=call)
+        project.load_application(name)
     return caught.value
 
 
@@ -45,11 +45,9 @@ def test_an_application_is_found_under_each_usual_name(site: Path, name: str) ->
     assert project.load_application(name).__name__ == "application"
 
 
-def test_a_factory_is_called(site: Path) -> None:
-    """--call, as in waitress-serve."""
-    (site / "made.py").write_text("def create():\n    return lambda environ, start: [b'made']\n")
-    assert project.load_application("made:create", call=True)({}, None) == [b"made"]
-    assert "--call made:create" in str(refused("made:create()"))
+def test_a_factory_is_refused_with_what_to_write_instead() -> None:
+    """gunicorn calls it; here it's one line in the site."""
+    assert "application = create()" in str(refused("made:create()"))
 
 
 def test_a_missing_module_names_what_is_there(site: Path) -> None:
@@ -147,7 +145,7 @@ def test_entering_makes_the_sites_modules_win(site: Path, monkeypatch: pytest.Mo
     """An installed package of the same name must not shadow the site's own."""
     (site / "backend").mkdir()
     environ: dict[str, str] = {}
-    project.enter(settings.load(["--chdir=backend", "--settings-module=shop.settings"], {}), environ)
+    project.enter("backend", "shop.settings", environ)
     assert Path.cwd() == site / "backend"
     assert sys.path[0] == str(site / "backend")
     assert environ == {"DJANGO_SETTINGS_MODULE": "shop.settings"}
@@ -156,7 +154,7 @@ def test_entering_makes_the_sites_modules_win(site: Path, monkeypatch: pytest.Mo
 def test_a_directory_that_is_not_there_is_told(site: Path) -> None:
     """With the place that it was looked for."""
     with pytest.raises(ProjectError, match=r"--chdir=nowhere: No such file or directory\. .* relative to "):
-        project.enter(settings.load(["--chdir=nowhere"], {}), {})
+        project.enter("nowhere", None, {})
 
 
 def test_the_project_file_is_read_from_the_slug(site: Path) -> None:

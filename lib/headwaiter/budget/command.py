@@ -24,8 +24,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         site = project.find()
         words = [*rest, *([options.application] if options.application else [])]
-        chosen = settings.load(words, os.environ, site, serving=False)
-        project.enter(chosen)
+        chosen = settings.load(words, os.environ, site.as_settings(), serving=False)
+        project.enter(chosen.chdir, chosen.settings_module)
         problem = _load(chosen)
     except settings.SettingsError as error:
         return _fail(64, str(error))
@@ -43,7 +43,7 @@ def _load(chosen: Settings) -> str | None:
     if not chosen.application:
         return "No application is known here, so the site's own databases aren't either: headwaiter plan mysite.wsgi"
     try:
-        project.load_application(chosen.application, call=chosen.call)
+        project.load_application(chosen.application)
     except project.ProjectError as error:
         return f"The site can't be loaded, so its own databases aren't known. {redact(str(error), os.environ)}"
     return None

@@ -125,10 +125,10 @@ def load(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[project.Proje
     The application is None when the site has none. Raises ProjectError and SettingsError.
     """
     built = project.find()
-    chosen = settings.load(argv, environ, built, serving=False)
-    project.enter(chosen)
+    chosen = settings.load(argv, environ, built.as_settings(), serving=False)
+    project.enter(chosen.chdir, chosen.settings_module)
     name = chosen.application
-    application = project.load_application(name, call=chosen.call) if name else None
+    application = project.load_application(name) if name else None
     if name is None:
         _set_up_django()
         name, application = _application_of_settings()

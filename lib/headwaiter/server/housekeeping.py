@@ -9,12 +9,12 @@ from typing import Any
 
 from headwaiter import log
 from headwaiter.server.channel import Channel
-from headwaiter.server.stats import resident_mb
 
 ROUND_SECONDS = 5.0  # every connection is looked at about this often
 SLICES = 20  # in as many steps, so that no request waits for a look at thousands
 QUEUE_LINE_SECONDS = 60.0
 NEW_SECONDS = 1.0  # a connection this new is about to say something
+MIN_RATE_SECONDS = 60.0  # how long a client may be slower than the minimum rate
 ROOM_FOR = 50  # when there's no room, one connection in this many is closed
 
 
@@ -28,7 +28,6 @@ class Watch:
         self.share = 0  # of them in each slice
         self.next_slice = self.next_second = now
         self.next_queue_line = now
-        self.next_metrics = now + worker.settings.metrics_seconds
         self.dropped: Counter[str] = Counter()
         self.example = ""
         self.next_dropped_line = now
@@ -44,7 +43,6 @@ class Watch:
             self._report_slow_requests(now)
             self._report_queue(now)
             self._report_dropped(now)
-            self._report_metrics(now)
 
     # Connections
 
@@ -71,10 +69,10 @@ class Watch:
             self.drop(channel, "sends-too-slowly")
 
     def _too_slow(self, channel: Channel, wall: float) -> bool:
-        """Compare the bytes of the last min_rate_seconds with the minimum; a new period begins after each look."""
+        """Compare the bytes of the last MIN_RATE_SECONDS with the minimum; a new period begins after each look."""
         settings = self.worker.settings
         seconds = wall - channel.rate_from
-        if not settings.min_rate or seconds < settings.min_rate_seconds:
+        if not settings.min_rate or seconds < MIN_RATE_SECONDS:
             return False
         if channel.bytes_in - channel.rate_bytes < settings.min_rate * seconds:
             return True
@@ -153,19 +151,3 @@ class Watch:
         for reason, count in self.dropped.items():
             log.line("slow-client", dropped=count, reason=reason, remote=self.example)
         self.dropped.clear()
-
-    def _report_metrics(self, now: float) -> None:
-        period = self.worker.settings.metrics_seconds
-        if not period or now < self.next_metrics:
-            return
-        self.next_metrics = now + period
-        dispatcher = self.worker.dispatcher
-        p95 = self.worker.stats.take_p95()
-        samples = {
-            "sample#busy-threads": dispatcher.busy,
-            "sample#queue-depth": len(dispatcher.queue),
-            "sample#connections": len(self.worker.channels()),
-            "sample#memory_rss": f"{resident_mb():.1f}MB",
-            "sample#p95": None if p95 is None else f"{p95 * 1000:.1f}ms",
-        }
-        log.line("metrics", **samples)

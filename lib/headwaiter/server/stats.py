@@ -1,11 +1,10 @@
-"""What one worker counts: for the log, for `sample#` metrics and for retiring."""
+"""What one worker counts and measures, to know when to retire."""
 
 from __future__ import annotations
 
 import os
 import resource
 import sys
-from collections import deque
 from pathlib import Path
 
 
@@ -14,20 +13,6 @@ class Stats:
 
     def __init__(self) -> None:
         self.requests = 0
-        self.seconds: deque[float] = deque(maxlen=10_000)  # how long the latest requests took
-
-    def count(self, seconds: float) -> None:
-        """Count one answered request that took `seconds` from its complete receipt."""
-        self.requests += 1
-        self.seconds.append(seconds)
-
-    def take_p95(self) -> float | None:
-        """Return the 95th percentile in seconds since the last call, None when there was no request."""
-        seconds = []
-        while self.seconds:
-            seconds.append(self.seconds.popleft())
-        seconds.sort()
-        return seconds[int(len(seconds) * 0.95)] if seconds else None
 
 
 def resident_mb() -> float:

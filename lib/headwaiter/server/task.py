@@ -46,11 +46,10 @@ class _Answer(_Base):  # type: ignore[misc]
     def _account(self, bytes_before: int) -> None:
         channel = self.channel
         worker = channel.worker
-        ended = time.monotonic()
-        worker.stats.count(ended - (channel.serving.received_at or self.began))
+        worker.stats.requests += 1
         if worker.settings.access_log:
             size = channel.bytes_out + channel.total_outbufs_len - bytes_before - self.header_bytes
-            access_log.write(self, size=max(0, size), seconds=ended - self.began)
+            access_log.write(self, size=max(0, size), seconds=time.monotonic() - self.began)
 
     def build_response_header(self) -> bytes:
         """Return the header by Waitress's rules; it closes the connection also when the worker wants it closed."""

@@ -21,7 +21,7 @@ from waitress.server import TcpWSGIServer, UnixWSGIServer
 from headwaiter import log
 from headwaiter.server import compat
 from headwaiter.server.buffers import ON_DISK_OF_ONE
-from headwaiter.settings import Settings
+from headwaiter.settings import ROUTER_TRUST, Settings
 
 if TYPE_CHECKING or not compat.missing_parts():
     from headwaiter.server.buffers import Memory
@@ -34,7 +34,6 @@ if TYPE_CHECKING or not compat.missing_parts():
 
 RETIRED = 75  # exit status of a worker that has served its time and wants to be replaced
 LEFT_AT_ONCE = 130  # a second SIGINT: what a shell makes of it
-TRUSTED_HEADERS = "x-forwarded-for x-forwarded-proto x-forwarded-port"  # never -host: the router passes the client's
 CONNECTIONS = 10_000  # at most; half of the file descriptors if these are fewer
 SPARE_FDS = 200  # for the app: database connections, files
 GATE_SECONDS = 0.5  # so long we leave connections to other processes while our own threads are all busy
@@ -325,8 +324,8 @@ def _options(settings: Settings, threads: int) -> dict[str, object]:
         "asyncore_use_poll": True,  # only for Waitress's own loop: select() fails from file descriptor 1024 on
         "ident": None,
     }
-    if settings.trust_proxy and "trusted_proxy" not in chosen:
-        defaults |= {"trusted_proxy": "*", "trusted_proxy_count": 1, "trusted_proxy_headers": TRUSTED_HEADERS}
+    if settings.trust_proxy:
+        defaults |= ROUTER_TRUST
     known = {name: value for name, value in defaults.items() if name in Adjustments._param_map}
     return {**known, **chosen, "threads": threads}
 

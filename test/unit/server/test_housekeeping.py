@@ -11,7 +11,7 @@ from headwaiter.server.housekeeping import SLICES, Watch
 def test_a_round_ends_though_its_connections_have_gone() -> None:
     """Closed connections aren't kept, and the next ones needn't wait until all of those were looked at."""
     channels: list[Any] = [SimpleNamespace(_fileno=None) for _ in range(1000)]
-    worker = SimpleNamespace(settings=SimpleNamespace(metrics_seconds=0.0), channels=lambda: channels)
+    worker = SimpleNamespace(channels=lambda: channels)
     watch = Watch(worker)
     watch._review_slice(0.0)
     assert len(watch.unseen) == 1000 - 1000 // SLICES

@@ -62,7 +62,7 @@ def escape(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
-    text = str(value)
+    text = str(value)[:LONGEST_LINE]
     if text and _BARE.issuperset(text):
         return text
     return '"' + "".join(map(_escape_character, text)) + '"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -39,6 +40,7 @@ def ask(server: Server, data: bytes) -> socket.socket:
         POST + b"Content-Type: text/plain\r\ncontent-type: text/html\r\n\r\n",
         POST + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
         POST + CHUNKED + CHUNKED + HELLO,
+        POST + CHUNKED + b"Content-Length: 3\r\n" + HELLO + NEXT,
         b"POST /echo HTTP/1.0\r\n" + CHUNKED + b"Connection: keep-alive\r\n" + HELLO,
         POST + b"Expect: 100-continue\r\nHost: y\r\nContent-Length: 5\r\n\r\n",
     ],
@@ -51,12 +53,33 @@ def test_what_cannot_be_read_gets_400_and_nobody_else_notices(server: Server, da
     assert "Unexpected exception" not in server.log
 
 
-def test_length_and_chunks_together_end_the_connection(server: Server) -> None:
-    """The chunks count (RFC 9112, 6.3); what follows may be somebody's smuggled request."""
-    client = ask(server, POST + CHUNKED + b"Content-Length: 3\r\n" + HELLO + NEXT)
-    answers = read_all(client)
-    assert answers.count(b"HTTP/1.1") == 1
-    assert answers.endswith(b"hello")
+def test_line_feeds_alone_are_refused_at_once(server: Server) -> None:
+    """Not after a wait for a header's end that never comes."""
+    assert read_answer(ask(server, NEXT.replace(b"\r", b"")))[0] == 400
+    client = ask(server, POST + CHUNKED + b"\r\n5\nhello")
+    assert read_answer(client)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [(b"GET /" + b"a" * 9000, 414), (NEXT[:-2] + b"A: b\r\n" * 101 + b"\r\n", 431), (b"PRI * HTTP/2.0\r\n\r\n", 505)],
+)
+def test_limits_have_their_own_status(server: Server, data: bytes, status: int) -> None:
+    """A request line over 8 KB gets it without its end."""
+    assert read_answer(ask(server, data))[0] == status
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [b"GET a://" + b"0" * 60_000 + b" x\r\n\r\n", NEXT[:-2] + b"A:" + b" " * 60_000 + b"x\r\n\r\n"],
+)
+def test_nobody_waits_for_a_long_line(server: Server, attack: bytes) -> None:
+    """Waitress's own patterns need 30 s and more for these, and nobody else is served meanwhile."""
+    client = ask(server, attack)
+    started = time.monotonic()
+    assert server.get("/").text == "hello"
+    assert time.monotonic() - started < 5
+    client.close()
 
 
 @pytest.mark.parametrize("path", [b"/page?50", b"/file?50", b"/stream?200000", b"/endless", b"/boom"])

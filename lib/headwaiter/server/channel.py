@@ -16,7 +16,8 @@ from waitress.channel import ClientDisconnected, HTTPChannel
 
 from headwaiter.server import proxy_headers
 from headwaiter.server.buffers import OutBuffer, sendable
-from headwaiter.server.request import Parser, RetryLaterError
+from headwaiter.server.errors import RetryLaterError
+from headwaiter.server.request import Parser
 from headwaiter.server.task import AppTask, RefusalTask
 
 IN = getattr(select, "EPOLLIN", 1)
@@ -35,7 +36,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
     task_class = AppTask
     error_task_class = RefusalTask
-    parser_class = Parser
 
     interest = -1  # what epoll was told; -1 before it was told anything
     muted = False  # the client sent more while its request runs: don't ask again until that has been answered
@@ -57,6 +57,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         self.worker = server.worker
         super().__init__(server, sock, addr, adj, map=map)
         self.outbufs = [OutBuffer(self.worker.memory, adj.outbuf_high_watermark)]
+
+    def parser_class(self, adj: Any) -> Parser:
+        """Return a parser for this client's next request."""
+        return Parser(adj, self.addr[0])
 
     # In the loop's thread
 
@@ -137,14 +141,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         self.bytes_in += len(data)
         self.muted = False
         self.received(data)
-
-    def received(self, data: bytes) -> None:
-        """Parse `data`. Blank lines, which some clients send after a body, don't begin a request."""
-        super().received(data)
-        with self.requests_lock:
-            request = self.request
-            if request is not None and not request.headers_finished and request.header_plus.isspace():
-                self.request = None
 
     def _look_ahead(self) -> None:
         """While a request runs or waits, learn whether the client is still there, without reading on."""

@@ -24,7 +24,7 @@ _METHODS: dict[type, str] = {
     ),
     waitress.task.WSGITask: "service start execute finish write build_response_header get_environment",
     waitress.task.ErrorTask: "service start execute finish write build_response_header",
-    waitress.parser.HTTPRequestParser: "received parse_header get_body_stream close",
+    waitress.parser.HTTPRequestParser: "received get_body_stream close",
     waitress.trigger.trigger: "pull_trigger handle_read close",
 }
 _ATTRIBUTES: dict[type, str] = {

@@ -1,88 +1,145 @@
-"""Reading a request: Waitress's parser, its body kept in our buffers, and the errors that we add to Waitress's own."""
+"""Reading a request: its header by request_line.py and header_fields.py, its body into our buffers.
+
+Waitress's parser stays the base: it reads bodies of a known length, and its attributes are what the tasks read.
+"""
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
 from waitress.parser import HTTPRequestParser
-from waitress.utilities import BadRequest, Error
+from waitress.receiver import FixedStreamReceiver
 
+from headwaiter.server import header_fields, request_line
 from headwaiter.server.buffers import BodyBuffer
+from headwaiter.server.chunked import ChunkedReceiver
+from headwaiter.server.errors import RefusedError, StorageError
 
-ONCE = (b"\r\nhost:", b"\r\ncontent-length:", b"\r\ncontent-type:", b"\r\ntransfer-encoding:")
-
-
-class RetryLaterError(Error):  # type: ignore[misc]  # waitress has no types
-    """503 for a request that waited too long for a thread: whoever asked has gone."""
-
-    code = 503
-    reason = "Service Unavailable"
-    retry_after = 5  # seconds
-
-    def to_response(self, *ident: Any) -> tuple[str, list[tuple[str, str]], bytes]:
-        """Return status, headers and body; Waitress 3 passes its name, Waitress 2 nothing."""
-        status, headers, body = super().to_response(*ident)
-        return status, [*headers, ("Retry-After", str(self.retry_after))], body
+_BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
+_LENGTH = re.compile(r"[0-9]{1,20}")
 
 
-class StorageError(Error):  # type: ignore[misc]
-    """507 for an upload that the disk has no room for."""
-
-    code = 507
-    reason = "Insufficient Storage"
-
-
-class Parser(HTTPRequestParser):  # type: ignore[misc]
-    """One request while it comes in. `adj.memory` is the Memory that all bodies share."""
+class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
+    """One request while it comes in. `adj.memory` is the Memory of all bodies, `peer` the address of who sends it."""
 
     completed: bool
     error: Any
+    headers: dict[str, str]
+    expect_continue: bool
     received_at = 0.0  # time.monotonic() when the last byte was there
     path = ""  # Waitress logs it also where the request line couldn't be read
-    refused = ""  # why this header isn't taken
+
+    def __init__(self, adj: Any, peer: str = "") -> None:
+        super().__init__(adj)
+        self._peer = peer
+        self._head = bytearray()  # of a header that hasn't ended yet
 
     def received(self, data: bytes) -> int:
         """Take what belongs to this request from `data` and return how many bytes that was."""
+        if self.completed:
+            return 0
         try:
-            consumed: int = super().received(data)
+            consumed: int = super().received(data) if self.headers_finished else self._take_header(data)
+        except RefusedError as error:
+            self._refuse(error.with_traceback(None))
+            consumed = len(data)
         except OSError:
             self._refuse(StorageError("The server has no room for this upload now."))
             consumed = len(data)
-        except ValueError:  # from urlsplit() and int(), for "http://[" and for a length of 5,000 digits
-            self._refuse(BadRequest("The request can't be read."))
-            consumed = len(data)
-        if self.refused:
-            self._refuse(BadRequest(self.refused))
-        elif self.chunked and self._unread_framing() > self.adj.max_request_header_size:
-            self._refuse(BadRequest("A chunk's size or the trailer is too long."))
         if self.completed:
             self.expect_continue = False  # Waitress would wait for a body that doesn't come, or that nobody wants
             self.received_at = time.monotonic()
         return consumed
 
-    def _refuse(self, error: Error) -> None:
+    def _refuse(self, error: Any) -> None:
         self.error = self.error or error
         self.completed = True
 
-    def _unread_framing(self) -> int:
-        """Return how much Waitress holds, without a limit, of a chunk's unfinished size line and of the trailer."""
-        receiver = self.body_rcv
-        return len(getattr(receiver, "control_line", b"")) + len(getattr(receiver, "trailer", b""))
+    def _take_header(self, data: bytes) -> int:
+        """Collect the header, searching only what is new, and parse it when it's whole."""
+        unread = data
+        if not self._head:
+            unread = data.lstrip(b"\r\n")  # blank lines, which some clients send after a body, don't begin a request
+            if not unread:
+                self.empty = self.completed = True
+                return len(data)
+        before = len(self._head)
+        self._head += unread
+        end = self._head.find(b"\r\n\r\n", max(0, before - 3))
+        size = len(self._head) if end < 0 else end + 4
+        if size >= self.adj.max_request_header_size:
+            raise RefusedError(f"exceeds max_header of {self.adj.max_request_header_size}", 431)
+        if end < 0:
+            self._check_unfinished(before)
+            return len(data)
+        rest = len(self._head) - size
+        header = bytes(self._head[:end])
+        self._head.clear()
+        self.headers_finished = True
+        self._parse(header)
+        return len(data) - rest
 
-    def parse_header(self, header_plus: bytes) -> None:
-        """Parse the header, and give a body that is to follow a buffer of our own.
+    def _check_unfinished(self, before: int) -> None:
+        """Refuse at once what can't become a header any more; `before` says how much was looked at already."""
+        if _BARE.search(self._head, max(0, before - 1)):
+            raise RefusedError("Bare CR or LF found in HTTP message")
+        if len(self._head) > request_line.LONGEST + 1 and self._head.find(b"\r", 0, request_line.LONGEST + 1) < 0:
+            raise RefusedError(f"The request line is longer than {request_line.LONGEST} bytes.", 414)
 
-        Where two servers could read a request's length differently, one client can slip another's request in (RFC 9112,
-        11.2): refuse what Waitress after 3.0.2 refuses, and end the connection after what it ends it.
-        """
-        super().parse_header(header_plus)
-        header = header_plus.lower()
-        if any(header.count(name) > 1 for name in ONCE):
-            self.refused = "Host, Content-Length, Content-Type and Transfer-Encoding may come only once."
-        elif self.version != "1.1" and "TRANSFER_ENCODING" in self.headers:
-            self.refused = "Transfer-Encoding needs HTTP/1.1."
-        elif self.chunked and "CONTENT_LENGTH" in self.headers:
-            self.headers["CONNECTION"] = "close"
-        if self.body_rcv is not None:
-            self.body_rcv.buf = BodyBuffer(self.adj.memory, self.adj.inbuf_overflow)
+    def _parse(self, header: bytes) -> None:
+        """Read a whole `header`, which comes without the blank line at its end; raises RefusedError."""
+        line, *lines = header.split(b"\r\n")
+        self.command, self.request_uri, self.version = request_line.parse(line)
+        self.headers = header_fields.parse(lines)
+        self.path, self.query, self.fragment, host = request_line.split_target(self.command, self.request_uri)
+        self._check_host(host)
+        self.url_scheme = self.adj.url_scheme
+        self._expect_body()
+        self.completed = self.body_rcv is None
+        self.expect_continue = self.version == "1.1" and self.headers.get("EXPECT", "").lower() == "100-continue"
+
+    def _check_host(self, of_target: str) -> None:
+        """Refuse a request without a usable Host (RFC 9112, 3.2), whose place a host in the target takes (3.2.2)."""
+        host = self.headers.get("HOST", "")
+        if not request_line.is_host(host):
+            raise RefusedError("The header field Host isn't a name or an address.")
+        if not host and self.version == "1.1" and ("X_FORWARDED_FOR" in self.headers or not is_local(self._peer)):
+            raise RefusedError("The header field Host is missing.")
+        if of_target:
+            self.headers["HOST"] = of_target
+
+    def _expect_body(self) -> None:
+        """Decide where the body ends (RFC 9112, 6), and give it a buffer of our own."""
+        coding = self.headers.pop("TRANSFER_ENCODING", None)
+        length = self.headers.get("CONTENT_LENGTH")
+        if coding is not None:
+            if self.version != "1.1" or length is not None or not coding:
+                raise RefusedError("Transfer-Encoding needs HTTP/1.1, a value, and no Content-Length beside it.")
+            if coding.lower() != "chunked":
+                raise RefusedError("Transfer-Encoding requested is not supported.", 501)
+            self.chunked = True
+            self.body_rcv = ChunkedReceiver(self._buffer(), self.adj.max_request_header_size)
+        elif length is not None:
+            if not _LENGTH.fullmatch(length):
+                raise RefusedError("Content-Length is invalid")
+            self.content_length = int(length)
+            if self.content_length >= self.adj.max_request_body_size:
+                raise RefusedError(f"exceeds max_body of {self.adj.max_request_body_size}", 413)
+            if self.content_length:
+                self.body_rcv = FixedStreamReceiver(self.content_length, self._buffer())
+
+    def _buffer(self) -> BodyBuffer:
+        return BodyBuffer(self.adj.memory, self.adj.inbuf_overflow)
+
+
+def is_local(peer: str) -> bool:
+    """Tell whether `peer` is an address of a private network or this machine; the name of a Unix socket's peer is."""
+    import ipaddress  # here, as hardly any request needs it
+
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return True
+    return not (getattr(address, "ipv4_mapped", None) or address).is_global

@@ -28,7 +28,7 @@ test_the_sites_own_tests_run_and_pass() {
 
 	assertEquals "$(cat "${STD_ERR}")" 0 "${RETURN}"
 	assertCaptured "-----> Testing with manage.py test --noinput in ."
-	assertFileContains "Ran 2 tests" "${STD_ERR}"
+	assertFileContains "Ran 3 tests" "${STD_ERR}"
 }
 
 test_a_failing_test_fails_the_run() {

@@ -231,7 +231,7 @@ def test_a_cache_that_cannot_be_used_is_an_error(prepared: Path, tmp_path: Path)
 
 
 def test_run_serves_until_it_is_interrupted() -> None:
-    """`make run` ends on SIGINT and leaves neither a process nor a file."""
+    """`make run` says what to try, which works, ends on SIGINT and leaves neither a process nor a file."""
     command = [sys.executable, str(heroku.BUILDPACK / "test/support/run.py"), "--python", sys.executable]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
@@ -241,9 +241,11 @@ def test_run_serves_until_it_is_interrupted() -> None:
         lines.append(line)
         if "answers with 200" in line:
             address = line.split()[1]
-        if "Ctrl-C" in line:
+        if "kill -- -" in line:
             break
     assert address, "".join(lines)
+    plan = next(line.partition(" #")[0].split() for line in lines if "headwaiter plan" in line)
+    assert "8 threads" in subprocess.run(plan, capture_output=True, text=True, check=True).stdout
     process.send_signal(2)
     rest = process.stdout.read()
     assert process.wait(60) == 0, rest

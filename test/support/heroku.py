@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
@@ -170,21 +171,37 @@ def app_setup(repository: Path) -> dict[str, str]:
     return found
 
 
-def start_dyno(
-    slug: Slug, command: str, *, name: str = "web.1", port: int = 0, **options: object
-) -> subprocess.Popen[bytes]:
-    """Start a command as a dyno does. It leads its own process group: `stop_dyno` ends it. `options` go to Popen."""
-    environment = {
+def dyno_environment(slug: Slug, name: str, port: int = 0) -> dict[str, str]:
+    """What a dyno has before .profile.d is sourced."""
+    return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(slug.root),
         "DYNO": name,
         **({"PORT": str(port)} if port else {}),
         **slug.config_vars,
     }
+
+
+def write_one_off(slug: Slug, script: Path) -> None:
+    """Write a script that runs its arguments as a one-off dyno, as `heroku run` does."""
+    variables = shlex.join(f"{name}={value}" for name, value in dyno_environment(slug, "run.1").items())
+    lines = [
+        "#!/usr/bin/env bash",
+        f"cd {shlex.quote(str(slug.root))} || exit",
+        f'exec env -i TERM="${{TERM:-dumb}}" {variables} bash -c {shlex.quote(DYNO_SHELL)} dyno "$*"',
+    ]
+    script.write_text("\n".join(lines) + "\n")
+    script.chmod(0o700)  # it holds the config vars
+
+
+def start_dyno(
+    slug: Slug, command: str, *, name: str = "web.1", port: int = 0, **options: object
+) -> subprocess.Popen[bytes]:
+    """Start a command as a dyno does. It leads its own process group: `stop_dyno` ends it. `options` go to Popen."""
     return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
         ["bash", "-c", DYNO_SHELL, "dyno", command],
         cwd=slug.root,
-        env=environment,
+        env=dyno_environment(slug, name, port),
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         **options,

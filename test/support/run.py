@@ -22,6 +22,15 @@ import heroku
 
 SAMPLE = heroku.BUILDPACK / "test/fixtures/sample_site"
 BOOT_SECONDS = 60  # Heroku's own limit, error R10
+NEXT = """\
+       Ctrl-C ends it. Things to try in another terminal:
+
+       {one_off} headwaiter plan     # how many processes and threads, and why
+       {one_off} headwaiter check    # settings that would hurt on Heroku
+       python3 test/support/slow_clients.py --kind=upload --count=500 --port={port}
+                                     # 500 slow uploads; the site still answers
+       kill -- -{dyno}               # SIGTERM to the whole dyno, as on a deploy
+"""
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -95,6 +104,8 @@ def run_release(slug: heroku.Slug) -> int:
 
 def serve(slug: heroku.Slug, options: argparse.Namespace) -> int:
     """Boot the web process and stay until Ctrl-C, or with --check until it has answered."""
+    one_off = slug.root.with_name("run")
+    heroku.write_one_off(slug, one_off)
     command = options.web or slug.process_types["web"]
     if options.default_web:
         types = slug.release["default_process_types"]
@@ -114,7 +125,7 @@ def serve(slug: heroku.Slug, options: argparse.Namespace) -> int:
             print(" !     A server error; the log above says why.", flush=True)
         if options.check:
             return 0 if status < 500 else 1
-        print("       Ctrl-C ends it.", flush=True)
+        print(NEXT.format(address=address, one_off=one_off, port=port, dyno=dyno.pid), flush=True)
         return dyno.wait()
     except KeyboardInterrupt:
         print("\n-----> Stopping", flush=True)

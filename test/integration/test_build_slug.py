@@ -244,7 +244,7 @@ def test_run_serves_until_it_is_interrupted() -> None:
         if "kill -- -" in line:
             break
     assert address, "".join(lines)
-    plan = next(line.partition(" #")[0].split() for line in lines if "headwaiter plan" in line)
+    plan = [line.partition(" #")[0].split() for line in lines if "headwaiter plan " in line][-1]
     assert "8 threads" in subprocess.run(plan, capture_output=True, text=True, check=True).stdout
     process.send_signal(2)
     rest = process.stdout.read()

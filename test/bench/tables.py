@@ -9,14 +9,12 @@ from typing import Any
 
 Results = dict[str, Any]
 
+TOLERANCE = 1.05  # less isn't told apart from noise
 REASONS = {
-    "granian": "it parses and writes HTTP in Rust, outside of Python's lock; Waitress does both in Python",
-    "granian, default threads": "HTTP in Rust, and no bound on threads",
-    "gunicorn gevent": "no switch between threads, at the price of monkey patching and unbounded database connections",
-    "nginx + gunicorn gthread": "nginx, written in C, does the reading and writing",
-    "uvicorn (a2wsgi)": "ten threads instead of five",
+    "granian": "granian parses and writes HTTP in Rust, outside of Python's lock; Waitress does both in Python.",
+    "2 processes": "With two processes a kept connection stays with the process that accepted it, and its requests wait\n"
+    "there although the other process may be free.",
 }
-UNEXPLAINED = "within what this machine's noise can do, or not yet explained"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -88,13 +86,36 @@ def throughput(results: Results) -> str:
 
 
 def losses(results: Results) -> str:
-    lines = []
-    for case, figures in results["throughput"]["cases"].items():
-        ours = figures["headwaiter"]["ratio"]
-        faster = {name: row["ratio"] / ours for name, row in figures.items() if row["ratio"] > 1.05 * ours}
-        for name, times in sorted(faster.items(), key=lambda item: -item[1]):
-            lines.append(f"- {case}: {name} does {times:.2f} times as much: {REASONS.get(name, UNEXPLAINED)}.")
-    return "\n".join(lines) or "Nowhere in this run."
+    """What another server does better, by more than the tolerance."""
+    cases = results["throughput"]["cases"]
+    lines = [_better(f"Requests/s, {case}", figures, "ratio", "{:.2f}", more=True) for case, figures in cases.items()]
+    pages = {case: figures for case, figures in cases.items() if not case.startswith("trivial")}
+    lines += [_better(f"p99, {case}", figures, "p99", "{:.0f} ms") for case, figures in pages.items()]
+    memory = results["memory"]["at_rest"]
+    lines.append(_better("Memory of one process", memory, "pss_mb", "{:.0f} MB"))
+    lines.append(_better("Memory of an idle connection", memory, "kib_per_idle_connection", "{:.1f} KiB"))
+    lines += [
+        _better(f"Start, {site}", figures, "seconds", "{:.2f} s")
+        for site, figures in results["startup"]["sites"].items()
+    ]
+    found = [line for line in lines if line]
+    if not found:
+        return "Nothing in this run."
+    reasons = [reason for word, reason in REASONS.items() if any(word in line for line in found)]
+    return "\n".join([*found, "", *reasons])
+
+
+def _better(what: str, figures: Results, key: str, text: str, *, more: bool = False) -> str:
+    """One line: our figure and the better ones, the best first; nothing where there's none."""
+    ours = figures["headwaiter"][key]
+    theirs = {name: row[key] for name, row in figures.items() if row[key] is not None}
+    better = {name: value for name, value in theirs.items() if (value / ours if more else ours / value) > TOLERANCE}
+    named = [f"{name} {text.format(value)}" for name, value in sorted(better.items(), key=_value, reverse=more)]
+    return f"- {what}: {', '.join(named)}; headwaiter {text.format(ours)}." if named else ""
+
+
+def _value(item: tuple[str, float]) -> float:
+    return item[1]
 
 
 def queueing(results: Results) -> str:

@@ -12,8 +12,8 @@ Results = dict[str, Any]
 TOLERANCE = 1.05  # less isn't told apart from noise
 REASONS = {
     "granian": "granian parses and writes HTTP in Rust, outside of Python's lock; Waitress does both in Python.",
-    "2 processes": "With two processes a kept connection stays with the process that accepted it, and its requests wait\n"
-    "there although the other process may be free.",
+    "2 processes": "With two processes a kept connection stays with the process that accepted it, and its requests\n"
+    "wait there although the other process may be free.",
 }
 
 

@@ -101,6 +101,27 @@ def test_a_site_in_a_directory_of_the_repository(directory: str, command: str, t
     assert first_answer(slug) == 200
 
 
+@pytest.mark.parametrize("manager", HAS_PIP)
+def test_packages_below_the_root(manager: str, tmp_path: Path, cache: Path) -> None:
+    """heroku/python finds none; the command that the error and docs/platforms.md give makes the build pass."""
+    repository = site(tmp_path, manager)
+    (repository / "backend").mkdir()
+    for path in [path for path in repository.iterdir() if path.name != "backend"]:
+        path.rename(repository / "backend" / path.name)
+    with pytest.raises(heroku.BuildFailedError) as refused:
+        heroku.build(repository, tmp_path / "app", cache_dir=cache, python=sys.executable)
+    command = refused.value.log.rpartition("!       ")[2]
+    assert f"`{command}`" in (heroku.BUILDPACK / "docs/platforms.md").read_text()
+    if manager == "poetry":
+        return  # its export is a plugin, which isn't among the tools
+
+    environment = {**heroku.scrubbed_environment(), "PIPENV_IGNORE_VIRTUALENVS": "1", "WORKON_HOME": str(tmp_path)}
+    environment["PATH"] = f"{MANAGERS}:{environment['PATH']}"
+    subprocess.run(["bash", "-c", command], cwd=repository, env=environment, check=True, timeout=120)
+    slug = heroku.build(repository, tmp_path / "app", cache_dir=cache, python=sys.executable)
+    assert first_answer(slug) == 200
+
+
 def test_directories_with_spaces(tmp_path: Path, cache: Path) -> None:
     """Build, cache and config var directories may have any name."""
     folder = tmp_path / "a b'c"

@@ -28,6 +28,13 @@ INSTALL = {
     "poetry": ["poetry", "sync", "--only", "main", "--no-interaction", "--no-ansi"],
     "uv": ["uv", "sync", "--locked", "--no-default-groups", "--no-progress"],
 }
+# What makes the root's requirements.txt out of a lock file below the root, which heroku/python doesn't see.
+EXPORT = {
+    "pip": 'echo "-r {folder}/requirements.txt" > requirements.txt',
+    "pipenv": "PIPENV_PIPFILE={folder}/Pipfile pipenv requirements > requirements.txt",
+    "poetry": "poetry --directory {folder} export --output {up}/requirements.txt",
+    "uv": "uv export --project {folder} --no-dev --no-emit-project --output-file requirements.txt",
+}
 INSTALL_TEST = {
     "pipenv": ["pipenv", "install", "--deploy", "--dev"],
     "poetry": ["poetry", "sync", "--no-interaction", "--no-ansi"],
@@ -78,7 +85,14 @@ def package_manager(build_dir: Path) -> tuple[str, Path]:
     for name, manager in LOCKS.items():
         if (build_dir / name).is_file():
             return manager, build_dir / name
-    sys.exit(f" !     Error: none of {', '.join(LOCKS)} is in the root of the repository.")
+    message = f" !     Error: none of {', '.join(LOCKS)} is in the root of the repository."
+    for name, manager in LOCKS.items():
+        for path in sorted([*build_dir.glob(f"*/{name}"), *build_dir.glob(f"*/*/{name}")])[:1]:
+            folder = path.parent.relative_to(build_dir)
+            command = EXPORT[manager].format(folder=folder, up="/".join(".." for _ in folder.parts))
+            message += f"\n !     There's {folder}/{name}. Run this in the root, and commit its requirements.txt:"
+            message += f"\n !       {command}"
+    sys.exit(message)
 
 
 def find_python(build_dir: Path, given: str | None) -> str:

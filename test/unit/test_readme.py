@@ -12,6 +12,7 @@ from typing import Any
 
 import headwaiter
 import pytest
+import waitress_sdists
 from buildpack.steps import app_json
 from headwaiter.budget import arithmetic, server_limits
 from headwaiter.settings import Option, Settings, our_options, waitress_options
@@ -120,6 +121,16 @@ def test_numbers_of_the_budget() -> None:
         assert f"at most {arithmetic.THREADS_PER_PROCESS}" in text(page)
     assert f"({arithmetic.MEMORY_PER_PROCESS_MB} MB each)" in text(CONFIGURATION)
     assert f"within {server_limits.TIMEOUT_SECONDS:g} seconds" in text(CONFIGURATION)
+
+
+def test_supported_versions_are_those_that_are_tested() -> None:
+    """The oldest and the newest, of the tests' lock files."""
+    locks = "".join(lock.read_text(encoding="utf-8") for lock in (ROOT / "test/support/pythons").glob("*.txt"))
+    djangos = sorted({tuple(map(int, found)) for found in re.findall(r"^django==(\d+)\.(\d+)", locks, re.MULTILINE)})
+    oldest, newest = (".".join(map(str, version)) for version in (djangos[0], djangos[-1]))
+    waitresses = sorted(waitress_sdists.HASHES)
+    limits = f"Django {oldest} to {newest}, Waitress {waitresses[0]} to {waitresses[-1]}."
+    assert limits in text(README)
 
 
 # Commands, files and links

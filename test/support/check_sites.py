@@ -1,4 +1,4 @@
-"""Sites for the tests of `headwaiter check`: one with nothing to mend, as settings or on disk, and changes to it."""
+"""Sites for the tests of `headwaiter check`: one with nothing to fix, as settings or on disk, and changes to it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headwaiter.budget.database import Alias
 from headwaiter.checks.site import Site
 
-SECRET_KEY = "f3v7-Qk1xZ_8mRt0yWn5bLc2dHs9gJp4aEu6iOo-XqVzTrKw7Bd"  # long enough for Django, and told nowhere else
+SECRET_KEY = "f3v7-Qk1xZ_8mRt0yWn5bLc2dHs9gJp4aEu6iOo-XqVzTrKw7Bd"  # long enough for Django, and used nowhere else
 DATABASE_HOST = "ec2-1-2-3-4.compute-1.amazonaws.com"
 DATABASE_URL = f"postgres://someone:correct-horse-battery@{DATABASE_HOST}:5432/d1abc"
 KEPT_CONNECTION = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True, "OPTIONS": {"sslmode": "require"}}
@@ -47,15 +48,9 @@ GOOD_FACTS: dict[str, Any] = {
     "environ": {"DYNO": "web.1", "DATABASE_URL": DATABASE_URL, "DJANGO_SECRET_KEY": SECRET_KEY},
     "on_dyno": True,
     "procfile": {"release": "python manage.py migrate", "web": "headwaiter mysite.wsgi:application"},
-    "project": {"release_process": True, "warnings": []},
-    "settings_module": "mysite.settings",
     "application_name": "mysite.wsgi:application",
-    "waitress_version": "3.0.2",
     "secret_key_changes": False,
-    "pending_migrations": (),
     "processes": 2,
-    "web_dynos": 1,
-    "memory_mb": 512,
 }
 
 
@@ -80,7 +75,15 @@ def site(settings: Mapping[str, Any] | None = None, **facts: Any) -> Site:
     """The good site with these settings and facts changed; `environ` is added to its environment, None takes away."""
     environ = GOOD_FACTS["environ"] | facts.pop("environ", {})
     facts["environ"] = {name: value for name, value in environ.items() if value is not None}
-    return Site(settings=PlainSettings(**GOOD_SETTINGS | dict(settings or {})), **GOOD_FACTS | facts)
+    chosen = PlainSettings(**GOOD_SETTINGS | dict(settings or {}))
+    databases = tuple(alias(name, entry) for name, entry in chosen.DATABASES.items())
+    return Site(settings=chosen, databases=databases, **GOOD_FACTS | facts)
+
+
+def alias(name: str, entry: Mapping[str, Any]) -> Alias:
+    """An entry of DATABASES as budget.database.aliases() reads it from Django."""
+    vendor = "sqlite" if entry["ENGINE"].endswith("sqlite3") else "postgresql"
+    return Alias(name, vendor, entry.get("HOST", ""), str(entry.get("PORT", "")), entry["NAME"])
 
 
 SOURCE = """\

@@ -26,10 +26,8 @@ PAGES = sorted(
     if page.name != "benchmarks.md"  # made of figures; test_benchmarks_page.py reads it
 )
 BUILD_ONLY = {"HEADWAITER_DIR", "HEADWAITER_APP"}  # read while Heroku builds, by lib/buildpack/finder
-CHECK_ONLY = {"HEADWAITER_FAIL_LEVEL"}  # read by lib/headwaiter/checks/command.py
-SITE_SETTINGS = {"HEADWAITER_SILENCED"}  # a Django setting
 SUBCOMMANDS = {"plan", "check"}
-OWN_OPTIONS = {"--help", "--version", "--json", "--list", "--fail-level", "--app"}
+OWN_OPTIONS = {"--help", "--version", "--json", "--fail-level", "--app"}
 
 
 @cache
@@ -77,7 +75,7 @@ def test_readme_can_be_read_in_one_go() -> None:
 # Settings
 
 
-@pytest.mark.parametrize("variable", sorted(BUILD_ONLY | CHECK_ONLY | options().keys()))
+@pytest.mark.parametrize("variable", sorted(BUILD_ONLY | options().keys()))
 def test_every_config_var_has_a_row(variable: str) -> None:
     """A setting that isn't in the table is one that nobody can find."""
     assert len(row(CONFIGURATION, variable)) == 3
@@ -104,14 +102,14 @@ def test_the_row_gives_the_default(variable: str) -> None:
 def test_every_row_for_a_config_var_is_a_setting() -> None:
     """One that has gone from the code goes from the table."""
     named = {cells[0].strip("`") for cells in rows(CONFIGURATION) if re.fullmatch(r"`[A-Z_]+`", cells[0])}
-    assert named == BUILD_ONLY | CHECK_ONLY | options().keys()
+    assert named == BUILD_ONLY | options().keys()
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_config_var_that_is_named_exists(page: str) -> None:
     """HEADWAITER_* is a setting of ours or of Waitress."""
     named = set(re.findall(r"\bHEADWAITER_[A-Z_]*[A-Z]\b", text(page)))
-    known = BUILD_ONLY | CHECK_ONLY | SITE_SETTINGS | options().keys()
+    known = BUILD_ONLY | options().keys()
     assert named <= known | {option.variable for option in waitress_options().values()}
 
 

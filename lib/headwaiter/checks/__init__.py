@@ -1,19 +1,5 @@
-"""What only headwaiter can know about a Django site on Heroku: the rules of `headwaiter check`, grouped by topic.
+"""What would go wrong with a Django site on Heroku: the rules of `headwaiter check`, one module for each topic.
 
-A rule is one small function of a `Site` (site.py) that yields what it saw; registry.py keeps them; facts.py finds the
-facts out, so that no rule touches a database, a process or the network. Never imported while serving: Django may be
-imported here.
+They run in Django's own check framework. A rule is a small function of a `Site` (site.py) that yields what it saw;
+facts.py collects what a site is, so that no rule touches a database, a process or the network.
 """
-
-from __future__ import annotations
-
-from . import database, logs, platform, security, state, static
-from .registry import RULES, Finding, Rule, Skipped, examine
-
-__all__ = ["RULES", "TOPICS", "Finding", "Rule", "Skipped", "examine"]
-
-# In the order of the documentation; each module registers its rules when it is imported.
-TOPICS = {
-    module.__name__.rpartition(".")[2]: (module.__doc__ or "").partition("\n")[0]
-    for module in (security, database, static, state, logs, platform)
-}

@@ -1,172 +1,111 @@
-"""`headwaiter check`: what would go wrong with this Django site on Heroku, and the line that mends it.
+"""`headwaiter check`: what would go wrong with this Django site on Heroku, and how to fix it.
 
-Django's own `check --deploy` is run and shown as well. It changes nothing, and works when the database is down.
+Django's own `check --deploy` runs with it. It changes nothing, and works when the database is down.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import json
 import os
-import re
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headwaiter import project, settings
+from headwaiter.budget import database
 from headwaiter.redact import redact
 
-LEVELS = ("info", "warning", "error", "critical", "never")
-DEFAULT_FAIL_LEVEL = "error"  # as manage.py check
+if TYPE_CHECKING:
+    from django.core.checks import CheckMessage
 
+LEVELS = {"INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}  # django.core.checks
 OK, FOUND, USAGE, NO_SITE = 0, 1, 64, 78
 
-HELP = """\
-usage: headwaiter check [OPTIONS] [MODULE:ATTRIBUTE]
-
-What would go wrong with this Django site on Heroku, and the line that mends it; Django's own `check --deploy` included.
-It changes nothing and works when the database is down. Run it where the config vars are: heroku run headwaiter check
-
-  --fail-level=LEVEL   Exit with status 1 from this level on: info, warning, error, critical or never. Default: error.
-                       Config var HEADWAITER_FAIL_LEVEL.
-  --json               Print JSON.
-  --list               Print all checks of headwaiter's own, as Markdown, and check nothing.
-  --help               Print this.
-
-Options of `headwaiter` itself, --chdir and --settings-module above all, count here too.
-Exit status: 0 nothing from the fail level on, 1 something, 64 bad usage, 78 the site can't be loaded.
-To silence a finding: SILENCED_SYSTEM_CHECKS = ["headwaiter.W304"], or with the reason beside it,
-HEADWAITER_SILENCED = {"headwaiter.W304": "one process only"}, in the site's settings.
+_ABOUT = """\
+Show what would go wrong with this Django site on Heroku, and how to fix it; Django's own `check --deploy` included.
+It changes nothing, and works when the database is down. Run it where the config vars are: heroku run headwaiter check
 """
-
-
-class UsageError(Exception):
-    """The command line, or HEADWAITER_SILENCED, can't be understood. `str()` is for people."""
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """What was asked for; `rest` goes to the server's own settings."""
-
-    fail_level: str
-    json: bool
-    list: bool
-    help: bool
-    rest: tuple[str, ...]
-
-
-def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
-    """Understand the command line. Raises UsageError for a level that isn't one."""
-    fail_level, where = environ.get("HEADWAITER_FAIL_LEVEL", "").strip(), "HEADWAITER_FAIL_LEVEL"
-    switches, rest = set(), []
-    words = iter(argv)
-    for word in words:
-        name, equals, value = word.partition("=")
-        if name == "--fail-level":
-            fail_level, where = value if equals else next(words, ""), name
-        elif word in ("--json", "--list", "--help", "-h"):
-            switches.add(word)
-        else:
-            rest.append(word)
-    fail_level = fail_level.lower() or (DEFAULT_FAIL_LEVEL if where != "--fail-level" else "")
-    if fail_level not in LEVELS:
-        raise UsageError(f"{where}={fail_level}: isn't a level; write {', '.join(LEVELS[:-1])} or {LEVELS[-1]}.")
-    help_wanted = bool(switches & {"--help", "-h"})
-    return Arguments(fail_level, "--json" in switches, "--list" in switches, help_wanted, tuple(rest))
+_EPILOG = """\
+Options of `headwaiter` itself, such as --chdir and --settings-module, work here too. Exit status: 0 nothing found at
+the fail level, 1 something, 64 wrong usage, 78 the site can't be loaded. To silence a finding, name it in the site's
+settings: SILENCED_SYSTEM_CHECKS = ["headwaiter.W304"]
+"""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; return its exit status: 0, 1, 64 or 78."""
+    parser = argparse.ArgumentParser(
+        "headwaiter check", "headwaiter check [OPTIONS] [MODULE:ATTRIBUTE]", _ABOUT, _EPILOG,
+        allow_abbrev=False, exit_on_error=False,
+    )  # fmt: skip
+    about = "exit with status 1 from this level on (default: ERROR)"
+    parser.add_argument("--fail-level", type=str.upper, choices=LEVELS, default="ERROR", help=about)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     try:
-        arguments = parse(argv, os.environ)
-        if arguments.help:
-            sys.stdout.write(HELP)
-            return OK
-        if arguments.list:
-            from headwaiter.checks import table
-
-            sys.stdout.write(table.markdown())
-            return OK
-        return run(arguments)
-    except (UsageError, settings.SettingsError) as error:
+        options, rest = parser.parse_known_args(argv)
+        return _check(options, rest, dict(os.environ))  # a copy: loading the site may add to the environment
+    except (argparse.ArgumentError, settings.SettingsError) as error:
         print(f"headwaiter check: {error}", file=sys.stderr)
         return USAGE
     except project.ProjectError as error:
-        told = f"{error.details}\n" if error.details else ""
-        print(redact(f"{told}headwaiter check: {error}", os.environ), file=sys.stderr)
+        details = f"{error.details}\n" if error.details else ""
+        print(redact(f"{details}headwaiter check: {error}", os.environ), file=sys.stderr)
         return NO_SITE
 
 
-def run(arguments: Arguments) -> int:
-    """Load the site, examine it, print what was found and return the exit status."""
-    environ = dict(os.environ)  # loading the settings may add to it
-    with contextlib.redirect_stdout(sys.stderr):  # whatever the site prints while it is loaded
-        found, chosen, application = load(arguments.rest, environ)
-        if "django.conf" not in sys.modules or not _configured():
-            print(f"headwaiter check: {found.application} isn't a Django site: there is nothing to check.")
+def _check(options: argparse.Namespace, rest: Sequence[str], environ: Mapping[str, str]) -> int:
+    with contextlib.redirect_stdout(sys.stderr):  # what the site prints
+        built = project.find()
+        chosen = settings.load(rest, environ, built.as_settings(), serving=False)
+        if not chosen.application:
+            problem = "MODULE:ATTRIBUTE: no application was named. Try: headwaiter check mysite.wsgi:application"
+            raise settings.SettingsError([problem])
+        project.enter(chosen.chdir, chosen.settings_module)
+        application = project.load_application(chosen.application)
+        if not database.configured():
+            print(f"headwaiter check: {chosen.application} isn't a Django site: there is nothing to check.")
             return OK
-        from headwaiter.checks import report
+        from . import facts, registry
 
-        result = report.examine(found, chosen, application, environ)
-    return result.show(fail_level=arguments.fail_level, as_json=arguments.json)
-
-
-def _configured() -> bool:
-    from django.conf import settings as site_settings
-
-    return bool(site_settings.configured)
-
-
-def load(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[project.Project, settings.Settings, Any]:
-    """Enter the project and load its WSGI application: the one named, the build's, or WSGI_APPLICATION.
-
-    The application is None when the site has none. Raises ProjectError and SettingsError.
-    """
-    built = project.find()
-    chosen = settings.load(argv, environ, built.as_settings(), serving=False)
-    project.enter(chosen.chdir, chosen.settings_module)
-    name = chosen.application
-    application = project.load_application(name) if name else None
-    if name is None:
-        _set_up_django()
-        name, application = _application_of_settings()
-    return project.Project(Path.cwd(), name, chosen.settings_module, built.facts), chosen, application
+        site = facts.gather(built, chosen, application, environ)
+        registry.register(site)
+        found = registry.run()
+    shown = [message for message in found if not message.is_silenced()]
+    failed = any(message.level >= LEVELS[options.fail_level] for message in shown)
+    about = {"on_dyno": site.on_dyno, "failed": failed, "silenced": len(found) - len(shown)}
+    text = as_json(shown, about) if options.json else as_text(shown, about)
+    print(redact(text, environ))
+    return FOUND if failed else OK
 
 
-def _set_up_django() -> None:
-    """Load the settings that the environment, or else manage.py, names. Raises ProjectError."""
-    module = os.environ.get("DJANGO_SETTINGS_MODULE") or settings_of_manage_py(Path("manage.py"))
-    if not module:
-        raise project.ProjectError(
-            f"There is no manage.py in {Path.cwd()}, and no application was named. Go to the directory that holds "
-            "manage.py (or --chdir=DIRECTORY), or name the application: headwaiter check mysite.wsgi:application"
+def as_json(found: Sequence[CheckMessage], about: Mapping[str, Any]) -> str:
+    """Return one JSON object; docs/checks.md describes its keys."""
+    rows = [
+        {"id": each.id, "level": _level(each), "message": _message(each), "fix": str(each.hint or "")} for each in found
+    ]
+    return json.dumps({**about, "findings": rows}, indent=2)
+
+
+def as_text(found: Sequence[CheckMessage], about: Mapping[str, Any]) -> str:
+    """Return what people read: the findings, the worst first, and how many there are."""
+    lines = []
+    for each in found:
+        lines.append(f"{_level(each).upper()} {each.id}: {_message(each)}")
+        lines += [f"    {line}" for line in str(each.hint or "").splitlines()] + [""]
+    if not about["on_dyno"]:
+        lines.append(
+            "Not on a dyno: without the app's config vars and database. For all checks: heroku run headwaiter check"
         )
-    os.environ["DJANGO_SETTINGS_MODULE"] = module
-    try:
-        import django
-
-        django.setup()
-    except Exception as error:
-        message = f"The settings {module} can't be loaded: {type(error).__name__}: {error}"
-        raise project.ProjectError(message, traceback.format_exc()) from error
+    issues = "1 issue" if len(found) == 1 else f"{len(found) or 'no'} issues"
+    return "\n".join([*lines, f"headwaiter check found {issues} ({about['silenced']} silenced)."])
 
 
-def settings_of_manage_py(path: Path) -> str | None:
-    try:
-        text = path.read_text("utf-8", "replace")
-    except OSError:
-        return None
-    named = re.search(r"""DJANGO_SETTINGS_MODULE["'\]]*\s*[,=]\s*["']([\w.]+)["']""", text)
-    return named[1] if named else None
+def _level(message: CheckMessage) -> str:
+    """Return the name of the level, or of the next lower one: Django allows numbers between them."""
+    return next((name.lower() for name, level in reversed(LEVELS.items()) if message.level >= level), "debug")
 
 
-def _application_of_settings() -> tuple[str | None, Any]:
-    from django.conf import settings as site_settings
-
-    dotted = getattr(site_settings, "WSGI_APPLICATION", None)
-    if not dotted:
-        return None, None
-    module, _, attribute = str(dotted).rpartition(".")
-    return f"{module}:{attribute}", project.load_application(f"{module}:{attribute}")
+def _message(message: CheckMessage) -> str:
+    return f"{message.obj}: {message.msg}" if message.obj is not None else str(message.msg)

@@ -1,26 +1,55 @@
-"""Finds out the facts of the site that this process has loaded. Changes nothing, asks no database but its own."""
+"""Collects the facts of the site that is loaded in this process. Changes nothing, and asks only its own database."""
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
 import logging
 import os
 import re
-import secrets
 import sys
+import threading
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 from headwaiter import console, project
-from headwaiter.budget import dyno
+from headwaiter.budget import database, decide
+from headwaiter.redact import redact
 from headwaiter.settings import Settings
 
-from . import loggers, migrations, source
-from .probe import PROBE_URL, Probe, digest
+from . import probe
 from .site import Site
+
+CONNECT_SECONDS = 5
+
+
+def gather(built: project.Project, chosen: Settings, application: Any, environ: Mapping[str, str]) -> Site:
+    """Return the site that is loaded in this process; `environ` is the environment as it was before that."""
+    from django.conf import settings as site_settings
+
+    on_dyno = is_on_dyno(environ)
+    site = Site(
+        settings=site_settings,
+        environ=environ,
+        project=built.facts,
+        on_dyno=on_dyno,
+        application=application,
+        application_name=chosen.application,
+        databases=tuple(database.aliases(environ)),
+        processes=chosen.processes,
+        scheduler=scheduler_runs(),
+    )
+    facts = [_of_the_repository(built), _of_another_boot(site, chosen), _of_the_logs(), _of_the_models()]
+    facts += [_of_the_urls(site), _of_static_files(site), {"locmem_users": _cache_users(site)}]
+    if on_dyno:
+        answer = _of_the_database(site)
+        facts += [answer, _of_the_budget(chosen, built, guesses="database_error" in answer)]
+    collected = dict(vars(site))
+    for each in facts:
+        collected |= each
+    return Site(**collected)
 
 
 def is_on_dyno(environ: Mapping[str, str]) -> bool:
@@ -28,126 +57,68 @@ def is_on_dyno(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("DYNO")) and not environ.get("CI")
 
 
-def gather(found: project.Project, settings: Settings, application: Any, environ: Mapping[str, str]) -> Site:
-    """The site that is loaded in this process; `environ` is the environment as it was before that."""
-    from django.conf import settings as site_settings
+def scheduler_runs() -> bool:
+    """Whether loading the site started APScheduler's BackgroundScheduler: version 3 gives its thread that name."""
+    return any(thread.name == "APScheduler" for thread in threading.enumerate())
 
+
+def _of_the_repository(built: project.Project) -> dict[str, Any]:
+    root = repository(built)
+    app_json: Any = {}
+    text = ""
+    with contextlib.suppress(OSError, ValueError):
+        app_json = json.loads((root / "app.json").read_text("utf-8"))
+    with contextlib.suppress(OSError):
+        text = (root / "Procfile").read_text("utf-8", "replace")
+    # https://devcenter.heroku.com/articles/procfile
+    procfile = dict(re.findall(r"^([A-Za-z0-9_-]+):[ \t]*(.+?)[ \t]*\r?$", text, re.MULTILINE))
+    return {"app_json": app_json if isinstance(app_json, dict) else {}, "procfile": procfile}
+
+
+def repository(built: project.Project) -> Path:
+    """Return the directory of the Procfile and app.json: the slug's root, or the first one up that looks like it."""
+    if built.facts:
+        return project.PROJECT_FILE.parents[2]
+    here = Path.cwd()
+    signs = ("Procfile", "app.json", ".git")
+    return next((path for path in (here, *here.parents) if any((path / name).exists() for name in signs)), here)
+
+
+def _of_another_boot(site: Site, chosen: Settings) -> dict[str, Any]:
+    environ = dict(site.environ)
+    if chosen.settings_module:
+        environ["DJANGO_SETTINGS_MODULE"] = chosen.settings_module
+    again = probe.probe(str(site.application_name), environ)
+    key = site.get("SECRET_KEY", "")
+    return {
+        "secret_key_changes": again["key"] != probe.digest(key) if again else None,
+        "secret_key_in_source": in_settings(str(key), os.environ.get("DJANGO_SETTINGS_MODULE", "")),
+        "reads_database_url": again.get("reads_url"),
+    }
+
+
+def in_settings(text: str, module: str) -> bool:
+    """Whether the text is a string in the settings module, or in a loaded module beside it that is called like one."""
+    package = f"{module.rpartition('.')[0]}."
+    for name, loaded in list(sys.modules.items()):
+        beside = "." in module and name.startswith(package) and ("settings" in name or "config" in name)
+        file = getattr(loaded, "__file__", None)
+        if not file or not (beside or name == module):
+            continue
+        with contextlib.suppress(OSError, SyntaxError, ValueError):
+            nodes = ast.walk(ast.parse(Path(file).read_bytes()))
+            if text and any(isinstance(node, ast.Constant) and node.value == text for node in nodes):
+                return True
+    return False
+
+
+def _of_the_logs() -> dict[str, Any]:
     console.show_errors()  # as the server does
-    root = repository(found)
-    module = getattr(site_settings, "SETTINGS_MODULE", "") or ""
-    on_dyno = is_on_dyno(environ)
-    files = source.settings_files(module)
-    key = _secret_key(site_settings)
-    app_json = read_json(root / "app.json")
-    site = Site(
-        settings=site_settings,
-        environ=environ,
-        project=found.facts,
-        app_json=app_json,
-        procfile=read_procfile(root / "Procfile"),
-        on_dyno=on_dyno,
-        trust_proxy=settings.trust_proxy,
-        settings_module=module,
-        application=application,
-        application_name=found.application,
-        handler_module=_handler_module(),
-        waitress_version=_version("waitress"),
-        secret_key_in_source=source.contains(files, key),
-        secret_key_made_up=source.random_key_call(files),
-        advice=settings.advice,
-        processes=settings.processes,
-        web_dynos=settings.web_dynos or _quantity(app_json) or found.facts.get("web_dynos"),
-        memory_mb=dyno.read(environ).memory_mb,
-        console_logging=console.reaches_console("django.request", logging.ERROR),
-        file_loggers=tuple(loggers.to_files()),
-        locmem_users=_cache_users(site_settings),
-    )
-    facts: dict[str, Any] = _other_boots(site, key) | _of_the_models() | _of_the_urls(site) | _of_static_files(site)
-    if on_dyno:
-        facts |= migrations.look(site.databases) | _of_the_budget(settings, found)
-    return Site(**{**{name: getattr(site, name) for name in Site.__dataclass_fields__}, **facts})
-
-
-def repository(found: project.Project) -> Path:
-    """The directory that has the Procfile and app.json: the slug's root, or the first one up that looks like it."""
-    if found.facts:
-        return project.PROJECT_FILE.parent.parent.parent
-    for directory in (found.directory, *found.directory.parents):
-        if any((directory / name).exists() for name in ("Procfile", "app.json", ".git")):
-            return directory
-    return found.directory
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """A JSON object; empty when there is none that can be read."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def read_procfile(path: Path) -> Mapping[str, str] | None:
-    """Process type -> command, or None without a Procfile. https://devcenter.heroku.com/articles/procfile"""
-    try:
-        text = path.read_text("utf-8", "replace")
-    except OSError:
-        return None
-    return dict(re.findall(r"^([A-Za-z0-9_-]+):[ \t]*(.+?)[ \t]*\r?$", text, re.MULTILINE))
-
-
-def _secret_key(settings: Any) -> str:
-    """The key in force, "" where there's none: asked for that, Django raises."""
-    from django.core.exceptions import ImproperlyConfigured
-
-    try:
-        return str(settings.SECRET_KEY)
-    except ImproperlyConfigured:
-        return ""
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _quantity(app_json: Mapping[str, Any]) -> int | None:
-    formation = app_json.get("formation")
-    web = formation.get("web") if isinstance(formation, dict) else None
-    quantity = web.get("quantity") if isinstance(web, dict) else None
-    return quantity if isinstance(quantity, int) else None
-
-
-def _handler_module() -> str:
-    from django.core.handlers.wsgi import WSGIHandler
-
-    call = WSGIHandler.__call__
-    return str(call.__globals__["__name__"] if isinstance(call, FunctionType) else type(call).__module__)
-
-
-def _other_boots(site: Site, key: str) -> dict[str, Any]:
-    """Loads the settings again: as they are, and with another DATABASE_URL on an imagined dyno."""
-    if not site.settings_module:
-        return {}
-    names = ("DJANGO_SETTINGS_MODULE", "DJANGO_CONFIGURATION")
-    same = {**site.environ, **{name: os.environ[name] for name in names if name in os.environ}}
-    same["DJANGO_SETTINGS_MODULE"] = site.settings_module
-    nonce = secrets.token_hex()
-    again = Probe(same, nonce) if site.on_dyno else None
-    imagined = {name: value for name, value in same.items() if name != "CI"} | {"DATABASE_URL": PROBE_URL}
-    imagined.setdefault("DYNO", "web.1")
-    elsewhere = Probe(imagined, nonce)
-    changes = again and _differs(again, key, nonce)
-    if changes and site.application_name:
-        changes = _differs(Probe(same, nonce, site.application_name), key, nonce)
-    return {"secret_key_changes": changes, "reads_database_url": elsewhere.result().get("reads_url")}
-
-
-def _differs(probe: Probe, key: str, nonce: str) -> bool | None:
-    other = probe.result().get("key")
-    return None if other is None else other != digest(key, nonce)
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    handlers = {each for logger in loggers if isinstance(logger, logging.Logger) for each in logger.handlers}
+    paths = {handler.baseFilename for handler in handlers if isinstance(handler, logging.FileHandler)}
+    files = sorted(Path(path).name for path in paths if not path.startswith(("/dev/", "/proc/")))
+    return {"console_logging": console.reaches_console("django.request", logging.ERROR), "log_files": tuple(files)}
 
 
 def _of_the_models() -> dict[str, Any]:
@@ -155,14 +126,13 @@ def _of_the_models() -> dict[str, Any]:
     from django.core.files.storage import FileSystemStorage
     from django.db.models import FileField
 
-    fields = (field for model in apps.get_models() for field in model._meta.local_fields)
-    files = (field for field in fields if isinstance(field, FileField))
-    local = (f"{file.model._meta.label}.{file.name}" for file in files if _is_a(FileSystemStorage, file.storage))
-    return {"local_file_fields": tuple(local)}
+    fields = [field for model in apps.get_models() for field in model._meta.local_fields]
+    local = [each for each in fields if isinstance(each, FileField) and is_a(FileSystemStorage, each.storage)]
+    return {"local_file_fields": tuple(f"{field.model._meta.label}.{field.name}" for field in local)}
 
 
-def _is_a(kind: type, storage: object) -> bool:
-    """Whether the storage is of that kind. Some are made when first asked, and raise what they like."""
+def is_a(kind: type, storage: object) -> bool:
+    """Whether the storage is of that kind. Some are made when first used, and raise anything."""
     try:
         return isinstance(storage, kind)
     except Exception:
@@ -172,63 +142,84 @@ def _is_a(kind: type, storage: object) -> bool:
 def _of_the_urls(site: Site) -> dict[str, Any]:
     from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
-    facts: dict[str, Any] = {"static_view": False, "has_password_reset": False}
-    if not site.get("ROOT_URLCONF"):
-        return facts
+    facts: dict[str, Any] = {}
     for name in ("password_reset", "admin_password_reset", "account_reset_password"):
-        try:
+        with contextlib.suppress(NoReverseMatch, AttributeError):  # the latter without ROOT_URLCONF
             reverse(name)
-        except NoReverseMatch:
-            continue
-        facts["has_password_reset"] = True
-    try:
+            facts["has_password_reset"] = True
+    with contextlib.suppress(Resolver404, AttributeError):
         view = resolve(str(site.get("STATIC_URL") or "/") + "headwaiter.css").func
-    except Resolver404:
-        return facts
-    facts["static_view"] = getattr(view, "__module__", "") in (
-        "django.views.static",
-        "django.contrib.staticfiles.views",
-    )
+        servers = ("django.views.static", "django.contrib.staticfiles.views")
+        facts["static_view"] = getattr(view, "__module__", "") in servers
     return facts
 
 
 def _of_static_files(site: Site) -> dict[str, Any]:
+    if not site.installed("django.contrib.staticfiles") or not site.get("STATIC_ROOT"):
+        return {}
     from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
     from django.core.files.storage import FileSystemStorage
 
-    if "django.contrib.staticfiles" not in site.get("INSTALLED_APPS", []) or not site.get("STATIC_ROOT"):
-        return {}
     storage = staticfiles_storage
-    if not _is_a(ManifestFilesMixin, storage) or not _is_a(FileSystemStorage, storage):
+    if not is_a(ManifestFilesMixin, storage) or not is_a(FileSystemStorage, storage):
         return {}
     if not storage.manifest_strict or storage.manifest_storage.exists(storage.manifest_name):
         return {}
     return {"static_manifest_missing": str(Path(site.get("STATIC_ROOT")) / storage.manifest_name)}
 
 
-def _cache_users(settings: Any) -> tuple[str, ...]:
-    """What keeps counters or flags in the default cache, which have to be the same in all processes."""
+def _cache_users(site: Site) -> tuple[str, ...]:
+    """Return what keeps counters or flags in the default cache, which have to be the same in all processes."""
     names = {
         "allauth.account": "allauth's rate limits",
         "django_ratelimit": "django-ratelimit",
-        "ratelimit": "django-ratelimit",
         "waffle": "django-waffle",
     }
-    users = [label for app, label in names.items() if app in settings.INSTALLED_APPS]
-    if (getattr(settings, "REST_FRAMEWORK", None) or {}).get("DEFAULT_THROTTLE_CLASSES"):
+    users = [label for app, label in names.items() if site.installed(app)]
+    if (site.get("REST_FRAMEWORK") or {}).get("DEFAULT_THROTTLE_CLASSES"):
         users.append("REST framework's throttling")
-    if str(getattr(settings, "AXES_HANDLER", "")).endswith("AxesCacheHandler"):
+    if str(site.get("AXES_HANDLER")).endswith("AxesCacheHandler"):
         users.append("django-axes")
     return tuple(users)
 
 
-def _of_the_budget(settings: Settings, found: project.Project) -> dict[str, Any]:
-    from headwaiter.budget import decide
+def _of_the_database(site: Site) -> dict[str, Any]:
+    """Return the pending migrations of the default database, or why it can't be asked. Writes nothing."""
+    default = next((alias for alias in site.databases if alias.name == "default"), None)
+    if default is None or default.vendor == "none":
+        return {}
+    if default.vendor == "sqlite" and not Path(default.database).exists():
+        return {}  # asking would create it
+    try:
+        return {"pending_migrations": _pending()}
+    except Exception as error:  # whatever a driver raises; the check goes on without the database
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return {"database_error": redact(text, site.environ)[:300]}
 
-    budget = decide.decide(settings, found.facts)
-    return {"processes": budget.processes, "budget_warnings": tuple(budget.warnings)}
+
+def _pending() -> tuple[str, ...]:
+    from django.db import connections
+    from django.db.migrations.executor import MigrationExecutor
+
+    connection = connections["default"].copy()
+    if connection.vendor in database.PORTS:
+        options = connection.settings_dict["OPTIONS"]
+        options.setdefault("connect_timeout", CONNECT_SECONDS)
+        options.pop("pool", None)  # a pool would start threads
+    try:
+        executor = MigrationExecutor(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    finally:
+        connection.close()
+    return tuple(f"{migration.app_label}.{migration.name}" for migration, _ in plan)
 
 
-def python_version() -> str:
-    """As people write it: 3.12.1."""
-    return ".".join(map(str, sys.version_info[:3]))
+def _of_the_budget(chosen: Settings, built: project.Project, *, guesses: bool) -> dict[str, Any]:
+    """Return what the budget decides and warns of; without an answer of the database it guesses, and W111 says so."""
+    plan = decide.make(chosen, built.facts, os.environ)
+    return {
+        "processes": plan.budget.processes,
+        "web_dynos": plan.budget.dynos,
+        "pooled": frozenset(row["alias"] for row in plan.found.databases if row["pooler"] or row["pool_size"]),
+        "warnings": (*(() if guesses else plan.budget.warnings), *chosen.advice),
+    }

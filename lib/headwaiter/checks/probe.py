@@ -1,15 +1,12 @@
-"""Loads a site's settings once more, in a process of its own, and tells what came of it without telling a secret.
+"""Loads the site once more, in a process of its own and with another DATABASE_URL, to see which settings change.
 
-With an application named the whole site is loaded, as its wsgi.py may read a .env file before the settings do.
-
-The key that the settings have at another boot is compared by an HMAC with a nonce of the asker's; of DATABASES it says
-only whether an address that the asker put into DATABASE_URL arrived there.
+`python -m headwaiter.checks.probe MODULE:ATTRIBUTE` prints {"key": digest, "reads_url": bool}.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import hmac
 import json
 import os
 import subprocess
@@ -19,64 +16,42 @@ from pathlib import Path
 from typing import Any
 
 TIMEOUT_SECONDS = 60.0
-PROBE_HOST = "headwaiter-probe.invalid"  # RFC 6761: never resolves
-PROBE_URL = f"postgres://probe:probe@{PROBE_HOST}:5432/probe"
-
-_RUN = (
-    "import json, sys; request = json.load(sys.stdin); sys.path[:] = request['path']; "
-    "from headwaiter.checks.probe import answer; answer(request)"
-)
+_HOST = "headwaiter-probe.invalid"  # RFC 6761: never resolves
 
 
-def digest(secret: object, nonce: str) -> str:
-    """A fingerprint of a secret that tells nothing to whoever lacks the nonce."""
-    raw = secret if isinstance(secret, bytes) else str(secret).encode("utf-8", "surrogateescape")
-    return hmac.new(nonce.encode(), raw, hashlib.sha256).hexdigest()
+def probe(application: str, environ: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return what the child printed; empty when the site could not be loaded again."""
+    here = Path(__file__).resolve().parents[2]
+    url = f"postgres://probe:probe@{_HOST}:5432/probe"
+    path = os.pathsep.join(filter(None, (environ.get("PYTHONPATH"), str(here))))
+    changed = {"DYNO": "web.1", **environ, "DATABASE_URL": url, "PYTHONPATH": path}
+    changed.pop("CI", None)  # Heroku CI is no dyno of the app
+    command = [sys.executable, "-m", "headwaiter.checks.probe", application]
+    try:
+        output = subprocess.run(command, env=changed, capture_output=True, timeout=TIMEOUT_SECONDS).stdout
+        return dict(json.loads(output))
+    except (subprocess.TimeoutExpired, ValueError):
+        return {}
 
 
-class Probe:
-    """Settings being loaded in a child process, with another environment. Several may run side by side."""
-
-    def __init__(self, environ: Mapping[str, str], nonce: str, application: str | None = None) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _RUN],
-            env=dict(environ),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        package_parent = str(Path(__file__).resolve().parent.parent.parent)
-        self._request = json.dumps(
-            {"path": [*sys.path, package_parent], "nonce": nonce, "application": application}
-        ).encode()
-
-    def result(self) -> Mapping[str, Any]:
-        """What the child found: {"key": digest, "reads_url": bool}; empty when it could not load the settings."""
-        try:
-            output, _ = self._process.communicate(self._request, timeout=TIMEOUT_SECONDS)
-            found = json.loads(output)
-        except (subprocess.TimeoutExpired, ValueError, OSError):
-            self._process.kill()
-            self._process.wait()
-            return {}
-        return found if isinstance(found, dict) else {}
+def digest(key: object) -> str:
+    """Return a fingerprint of a SECRET_KEY."""
+    return hashlib.sha256(str(key).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def answer(request: Mapping[str, Any]) -> None:
-    """The child's part: load the settings named in DJANGO_SETTINGS_MODULE, print the findings as JSON."""
-    stdout = os.dup(1)
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)  # whatever the settings print isn't the answer
-    if "DJANGO_CONFIGURATION" in os.environ:
-        import configurations  # type: ignore[import-not-found]  # django-configurations loads settings its own way
+def main(application: str) -> None:
+    """Load the site and print what its settings are now."""
+    from headwaiter import project
 
-        configurations.setup()
-    if request["application"]:
-        from headwaiter import project
-
-        project.load_application(request["application"])
+    output = os.dup(1)
+    os.dup2(2, 1)  # what the site prints isn't the answer
+    with contextlib.suppress(project.ProjectError):  # an app that asks its database at import; the settings are loaded
+        project.load_application(application)
     from django.conf import settings
 
     hosts = {str(database.get("HOST")) for database in settings.DATABASES.values()}
-    found = {"key": digest(settings.SECRET_KEY, request["nonce"]), "reads_url": PROBE_HOST in hosts}
-    os.write(stdout, json.dumps(found).encode())
+    os.write(output, json.dumps({"key": digest(settings.SECRET_KEY), "reads_url": _HOST in hosts}).encode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,103 +1,91 @@
-"""The rules' registry: what a rule is, and examining a site with all of them."""
+"""What a rule is, and how the rules get into Django's check framework."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import ModuleType
+
+from django.core import checks
 
 from .site import Site
 
-# Django's own numbers (django.core.checks.messages), so that both kinds of finding sort and fail alike.
-LEVELS = {"info": 20, "warning": 30, "error": 40, "critical": 50}
-NEEDS_DYNO = "needs the app's config vars: it is judged on a dyno"
-_LEVEL_OF_LETTER = {"I": "info", "W": "warning", "E": "error"}
+TAG = "headwaiter"
+_LEVELS = {"I": checks.INFO, "W": checks.WARNING, "E": checks.ERROR}
 
-
-@dataclass(frozen=True)
-class Seen:
-    """What a rule saw at this site, with the line that mends it here where the rule's own would be too general."""
-
-    text: str
-    mend: str | None = None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing to mend, ours or Django's. `also` names the ids of Django's findings that say the same."""
-
-    id: str
-    level: str
-    title: str
-    seen: str = ""
-    why: str = ""
-    mend: str = ""
-    also: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A rule that could not be examined here, and why."""
-
-    id: str
-    reason: str
+Look = Callable[[Site], Iterable[str | tuple[str, str]]]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A possible finding. `dyno_only`: judged where the app's config vars are, so on a dyno and nowhere else."""
+    """One possible finding. `look` yields what it saw, alone or with a fix for this site in place of the general one.
 
-    id: str
-    level: str
-    topic: str
-    title: str
-    why: str
-    mend: str
-    dyno_only: bool
-    covers: tuple[str, ...]
-    look: Callable[[Site], Iterable[Seen | str]]
-
-    def finding(self, seen: Seen | str) -> Finding:
-        if isinstance(seen, str):
-            seen = Seen(seen)
-        mend = self.mend if seen.mend is None else seen.mend
-        return Finding(self.id, self.level, self.title, seen.text, self.why, mend, self.covers)
-
-
-RULES: dict[str, Rule] = {}
-
-Look = Callable[[Site], Iterable[Seen | str]]
-
-
-def rule(
-    code: str, title: str, *, why: str, mend: str, dyno_only: bool = False, covers: tuple[str, ...] = ()
-) -> Callable[[Look], Look]:
-    """Registers a rule as headwaiter.<code>: its letter is the level, its first digit the topic.
-
-    `why` says why it matters on Heroku, `mend` is the line or command that mends it, `covers` the ids of the findings
-    of Django's that need not be shown beside it. Raises ValueError when the code is taken.
+    `dyno_only`: judged where the app's config vars are, on a dyno.
     """
 
-    def register(look: Look) -> Look:
-        identifier = f"headwaiter.{code}"
-        if any(taken[-3:] == code[1:] for taken in RULES):
-            raise ValueError(f"{identifier}: the number is taken")
-        level, topic = _LEVEL_OF_LETTER[code[0]], look.__module__.rpartition(".")[2]
-        RULES[identifier] = Rule(identifier, level, topic, title, why, mend, dyno_only, covers, look)
+    code: str  # the letter of its level (I, W, E) and its number
+    title: str
+    why: str  # why it matters on Heroku
+    fix: str  # its last line can be run, or pasted, as it stands
+    dyno_only: bool
+    look: Look
+
+    @property
+    def id(self) -> str:
+        """The id in SILENCED_SYSTEM_CHECKS."""
+        return f"headwaiter.{self.code}"
+
+    def check(self, site: Site) -> list[checks.CheckMessage]:
+        """Return what the rule finds at the site."""
+        if self.dyno_only and not site.on_dyno:
+            return []
+        try:
+            return [self._message(seen) for seen in self.look(site)]
+        except Exception as error:  # a setting of a shape that nobody expected must not hide the other findings
+            return [stopped(self.id, error)]
+
+    def _message(self, seen: str | tuple[str, str]) -> checks.CheckMessage:
+        text, fix = (seen, self.fix) if isinstance(seen, str) else seen
+        return checks.CheckMessage(_LEVELS[self.code[0]], f"{self.title}: {text}. {self.why}", hint=fix, id=self.id)
+
+
+RULES: list[Rule] = []
+
+
+def rule(code: str, title: str, *, why: str, fix: str, dyno_only: bool = False) -> Callable[[Look], Look]:
+    """Add the decorated function to RULES as headwaiter.<code>."""
+
+    def add(look: Look) -> Look:
+        RULES.append(Rule(code, title, why, fix, dyno_only, look))
         return look
 
-    return register
+    return add
 
 
-def examine(site: Site) -> tuple[list[Finding], list[Skipped]]:
-    """The findings of all the rules, and the rules that could not be examined."""
-    findings: list[Finding] = []
-    skipped: list[Skipped] = []
-    for each in RULES.values():
-        if each.dyno_only and not site.on_dyno:
-            skipped.append(Skipped(each.id, NEEDS_DYNO))
-            continue
-        try:
-            findings += [each.finding(seen) for seen in each.look(site)]
-        except Exception as error:  # A setting of a shape nobody expected must not hide the other findings.
-            skipped.append(Skipped(each.id, f"could not be examined: {type(error).__name__}"))
-    return findings, skipped
+def load() -> tuple[ModuleType, ...]:
+    """Import the modules of rules, each of which adds its own; return them in the order of the documentation."""
+    from . import database, logs, platform, security, state, static
+
+    return security, database, static, state, logs, platform
+
+
+def register(site: Site) -> None:
+    """Have Django's run_checks() examine the site with every rule."""
+    load()
+    checks.register(lambda **_: [message for each in RULES for message in each.check(site)], TAG)
+
+
+def run() -> list[checks.CheckMessage]:
+    """Return what `manage.py check --deploy` and the rules find, the worst first. No database is asked."""
+    try:
+        found = checks.run_checks(include_deployment_checks=True)
+    except Exception as error:  # from a check of the site or of a package: its database is down, for one
+        found = [stopped("a check of the site or of one of its packages", error), *checks.run_checks(tags=[TAG])]
+    return sorted(found, key=lambda message: -message.level)
+
+
+def stopped(what: str, error: Exception) -> checks.CheckMessage:
+    """Return the finding that a check raised an error."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    hint = "The whole error:\nheroku run python manage.py check --deploy"
+    return checks.Warning(f"A check failed: {what} raised {text}", hint=hint, id="headwaiter.W599")

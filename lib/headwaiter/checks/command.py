@@ -67,11 +67,11 @@ def _check(options: argparse.Namespace, rest: Sequence[str], environ: Mapping[st
         if not database.configured():
             print(f"headwaiter check: {chosen.application} isn't a Django site: there is nothing to check.")
             return OK
-        from . import facts, registry
+        from . import facts, rules
 
         site = facts.gather(built, chosen, application, environ)
-        registry.register(site)
-        found = registry.run()
+        rules.register(site)
+        found = rules.run()
     shown = [message for message in found if not message.is_silenced()]
     failed = any(message.level >= LEVELS[options.fail_level] for message in shown)
     about = {"on_dyno": site.on_dyno, "failed": failed, "silenced": len(found) - len(shown)}

@@ -1,16 +1,14 @@
-"""What a rule is, and how the rules get into Django's check framework."""
+"""What a rule is, and where the rules are kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import ModuleType
 
 from django.core import checks
 
 from .site import Site
 
-TAG = "headwaiter"
 _LEVELS = {"I": checks.INFO, "W": checks.WARNING, "E": checks.ERROR}
 
 Look = Callable[[Site], Iterable[str | tuple[str, str]]]
@@ -60,28 +58,6 @@ def rule(code: str, title: str, *, why: str, fix: str, dyno_only: bool = False) 
         return look
 
     return add
-
-
-def load() -> tuple[ModuleType, ...]:
-    """Import the modules of rules, each of which adds its own; return them in the order of the documentation."""
-    from . import database, logs, platform, security, state, static
-
-    return security, database, static, state, logs, platform
-
-
-def register(site: Site) -> None:
-    """Have Django's run_checks() examine the site with every rule."""
-    load()
-    checks.register(lambda **_: [message for each in RULES for message in each.check(site)], TAG)
-
-
-def run() -> list[checks.CheckMessage]:
-    """Return what `manage.py check --deploy` and the rules find, the worst first. No database is asked."""
-    try:
-        found = checks.run_checks(include_deployment_checks=True)
-    except Exception as error:  # from a check of the site or of a package: its database is down, for one
-        found = [stopped("a check of the site or of one of its packages", error), *checks.run_checks(tags=[TAG])]
-    return sorted(found, key=lambda message: -message.level)
 
 
 def stopped(what: str, error: Exception) -> checks.CheckMessage:

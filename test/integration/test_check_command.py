@@ -127,6 +127,15 @@ def test_a_database_that_is_down_stops_nothing(tmp_path: Path) -> None:
         assert secret not in result.out + result.err
 
 
+@pytest.mark.parametrize(("port", "found"), [(5432, {"W106", "W111"}), (6432, {"W111"})])
+def test_a_pooler_needs_no_persistent_connections(tmp_path: Path, port: int, found: set[str]) -> None:
+    """The budget knows what is behind PgBouncer, and the check asks it."""
+    site = write_site(tmp_path, 'DATABASES["default"]["CONN_MAX_AGE"] = 0')
+    dyno = {"DYNO": "run.1234", "DATABASE_URL": f"postgres://someone:correct-horse@db.invalid:{port}/d1abc"}
+
+    assert check(site, "--json", **dyno).codes == found
+
+
 def test_it_changes_nothing(tmp_path: Path) -> None:
     """Not a file is written, an SQLite database isn't made, for one."""
     site = bad_site(tmp_path)

@@ -37,7 +37,7 @@ def secret_key_changes(site: Site) -> Iterator[str]:
     dyno_only=True,
 )
 def secret_key_in_source(site: Site) -> Iterator[str]:
-    if site.secret_key_in_source and not site.get("SECRET_KEY", "").startswith("django-insecure-"):  # security.W009
+    if site.secret_key_in_source and not str(site.get("SECRET_KEY")).startswith("django-insecure-"):  # security.W009
         yield "the key in use is a string in the settings"
 
 

@@ -62,6 +62,11 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("E101", database(HOST="db.example.com"), {}),
     ("E101", database(HOST="db.example.com"), laptop(reads_database_url=False)),
     ("E101", {}, {"reads_database_url": False}),
+    (
+        "E101",
+        database(HOST="localhost"),
+        laptop(reads_database_url=False, environ={"DATABASE_URL": None, "DB_HOST": "localhost"}),
+    ),
     ("E101", database(HOST="localhost"), {"environ": {"DATABASE_URL": None}}),
     ("E101", database(HOST=""), {"environ": {"DATABASE_URL": None}}),
     ("E103", {"DATABASES": {"default": SQLITE}}, {}),

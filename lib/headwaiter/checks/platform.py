@@ -31,7 +31,7 @@ def websockets(site: Site) -> Iterator[str]:
     fix="The last build's log:\nheroku plugins:install heroku-builds && heroku builds:output",
 )
 def build_warnings(site: Site) -> Iterator[str]:
-    yield from (str(warning).rstrip(".") for warning in site.project.get("warnings") or [])
+    yield from map(str, site.project.get("warnings") or [])
 
 
 @rule(
@@ -74,7 +74,7 @@ def missing_config_vars(site: Site) -> Iterator[tuple[str, str]]:
     dyno_only=True,
 )
 def boot_warnings(site: Site) -> Iterator[str]:
-    yield from (warning.rstrip(".") for warning in site.warnings)
+    yield from site.warnings
 
 
 @rule(

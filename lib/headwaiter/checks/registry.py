@@ -44,7 +44,10 @@ class Rule:
 
     def _message(self, seen: str | tuple[str, str]) -> checks.CheckMessage:
         text, fix = (seen, self.fix) if isinstance(seen, str) else seen
-        return checks.CheckMessage(_LEVELS[self.code[0]], f"{self.title}: {text}. {self.why}", hint=fix, id=self.id)
+        stop = "" if text.endswith((".", ".)", "?")) else "."
+        return checks.CheckMessage(
+            _LEVELS[self.code[0]], f"{self.title}: {text}{stop} {self.why}", hint=fix, id=self.id
+        )
 
 
 RULES: list[Rule] = []

@@ -261,6 +261,17 @@ def test_a_setting_of_an_odd_shape_hides_nothing_else() -> None:
     assert "A check failed: headwaiter.W304 raised AttributeError: 'int' object has no attribute 'items'" in failed
 
 
+def test_a_warning_that_is_a_sentence_keeps_its_full_stop() -> None:
+    """The build's and the budget's have one."""
+    texts = [each.msg for each in check(site(warnings=("It is 20.", "It is 20. (Or so.)", "it is 20")))]
+
+    assert [text.partition(": ")[2].partition(" The number")[0] for text in texts] == [
+        "It is 20.",
+        "It is 20. (Or so.)",
+        "it is 20.",
+    ]
+
+
 def test_no_finding_has_a_secret() -> None:
     """Passwords, keys and the database's address are in no finding, whatever is wrong."""
     for _, settings, facts in BAD:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headwaiter import log
-from headwaiter.server import early
-from headwaiter.server.keeper import CANNOT_LOAD, WORKER_VARIABLE
+from headwaiter.server import early, signals
 
 if TYPE_CHECKING:
     from headwaiter.budget.arithmetic import Budget
+    from headwaiter.project import Project
+    from headwaiter.server.signals import Arrivals
+    from headwaiter.server.supervisor import Application
     from headwaiter.settings import Settings
 
+    Loaded = tuple[Budget, Callable[[], Application]]
+
 USAGE = 64  # sysexits.h
+CANNOT_LOAD = 78  # sysexits.h: a mistake in the configuration
 CLOSED_PIPE = 141  # what a shell makes of SIGPIPE
 
 
@@ -57,27 +62,25 @@ def _told(arguments: Sequence[str]) -> int | None:
 
 
 def serve(argv: Sequence[str]) -> int:
-    """Serve the site until drained. In the parent this never returns: it becomes the keeper of the workers."""
-    started, directory = time.monotonic(), str(Path.cwd())
-    place = os.environ.pop(WORKER_VARIABLE, None)
-    gc.disable()  # importing only makes objects that stay; the workers turn it on
-    with early.leaving_at_once():
-        from headwaiter import project, settings
-        from headwaiter.server import listen
+    """Serve the site until drained; return the exit status, in the main process and in its workers."""
+    started = time.monotonic()
+    gc.disable()  # importing only makes objects that stay
+    early.prepare()
+    signals.restore_in_children()
+    from headwaiter import project, settings
+    from headwaiter.server import listen
 
-        try:
-            go = _load(argv, place, directory, started)
-        except (settings.SettingsError, listen.ListenError) as error:
-            return _fail(USAGE, str(error))
-        except project.ProjectError as error:
-            return _fail(CANNOT_LOAD, str(error), error.details)
-    return go()
+    try:
+        return _serve(argv, started)
+    except (settings.SettingsError, listen.ListenError) as error:
+        return _fail(USAGE, str(error))
+    except project.ProjectError as error:
+        return _fail(CANNOT_LOAD, str(error), error.details)
 
 
-def _load(argv: Sequence[str], place: str | None, directory: str, started: float) -> Callable[[], int]:
-    """Load the site and decide everything; return what is left to do, and forks."""
-    from headwaiter import console, project, settings
-    from headwaiter.budget import database
+def _serve(argv: Sequence[str], started: float) -> int:
+    """Load the site, decide everything, and be the main process."""
+    from headwaiter import project, settings
     from headwaiter.server import listen, supervisor
 
     site = project.find()
@@ -87,30 +90,91 @@ def _load(argv: Sequence[str], place: str | None, directory: str, started: float
             ["MODULE:ATTRIBUTE: no application was named. Try: headwaiter mysite.wsgi:application."]
         )
     project.enter(chosen.chdir, chosen.settings_module)
-    application = project.load_application(chosen.application)
-    console.show_errors()
-    if place is not None:
-        again = supervisor.Place.parse(place)
-        database.install(chosen, again.budget())
-        database.prepare_fork()
-        control = supervisor.join(again)
-        return lambda: supervisor.run_again(control, again, chosen, application)
+    arrivals = signals.Arrivals()
+    budget, load = (_load_once if chosen.preload else _load_in_workers)(chosen, site, arrivals)
+    return supervisor.Supervisor(
+        chosen,
+        listen.bind(chosen),
+        arrivals,
+        processes=budget.processes,
+        threads=budget.threads,
+        load=load,
+        announce=lambda: _tell(chosen, budget),
+        started=started,
+    ).run()
 
+
+def _load_once(chosen: Settings, site: Project, arrivals: Arrivals) -> Loaded:
+    """Import the site here, for all workers. A signal that comes after that begins a drain."""
+    from headwaiter.server import site_threads
+
+    application = _import(chosen)
+    arrivals.collect()
+    budget = _decide(chosen, site)
+    _prepare_fork(chosen, budget)
+    site_threads.report()
+    return budget, lambda: application
+
+
+def _load_in_workers(chosen: Settings, site: Project, arrivals: Arrivals) -> Loaded:
+    """Have each worker import the site, which shares nothing then, and this process keep clear of it."""
+    budget = _decide_in_child(chosen, site)
+    arrivals.collect()
+
+    def load() -> Application:
+        application = _import(chosen)
+        _prepare_fork(chosen, budget)
+        return application
+
+    return budget, load
+
+
+def _decide_in_child(chosen: Settings, site: Project) -> Budget:
+    """Return the budget, which takes the site's own settings. Ends this process if the site can't be imported."""
+    from headwaiter.project import ProjectError
+
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _import(chosen)
+        with os.fdopen(writer, "wb") as pipe:
+            pickle.dump(_decide(chosen, site), pipe)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        pickled = pipe.read()
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status > 0:
+        sys.exit(status)  # it has said why
+    if not pickled:
+        raise ProjectError(f"{chosen.application}: the process that imported it was ended by signal {-status}.")
+    budget: Budget = pickle.loads(pickled)  # noqa: S301  # our own child's
+    return budget
+
+
+def _import(chosen: Settings) -> Application:
+    from headwaiter import console, project
+
+    with early.reporting():
+        application = project.load_application(chosen.application or "")
+    console.show_errors()
+    return application
+
+
+def _decide(chosen: Settings, site: Project) -> Budget:
     from headwaiter.budget import decide
 
-    budget = decide.decide(chosen, site.facts)
+    return decide.decide(chosen, site.facts)
+
+
+def _prepare_fork(chosen: Settings, budget: Budget) -> None:
+    """Close what the import has opened, and keep the imported site out of the collector's way: the memory is shared."""
+    from headwaiter.budget import database
+
     database.install(chosen, budget)
     database.prepare_fork()
-    sockets = listen.bind(chosen)
-    return lambda: supervisor.run(
-        chosen,
-        application,
-        sockets,
-        budget,
-        directory=directory,
-        started=started,
-        announce=lambda: _tell(chosen, budget),
-    )
+    gc.collect()  # connections of threads that have ended are garbage, and open
+    gc.freeze()
 
 
 def _tell(chosen: Settings, budget: Budget) -> None:

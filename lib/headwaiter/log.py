@@ -1,7 +1,4 @@
-"""Log lines in logfmt, one line and one write each: `headwaiter at=drain worker=1 open=3 msg="..."`.
-
-No import but os: the keeper holds this module in its few megabytes for as long as the dyno lives.
-"""
+"""Log lines in logfmt, one line and one write each: `headwaiter at=drain worker=1 open=3 msg="..."`."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import postgres
@@ -102,7 +101,7 @@ def test_clients_wait_while_the_only_worker_is_replaced(app: Path) -> None:
 def test_a_worker_that_keeps_dying_ends_the_server_with_the_cause(app: Path) -> None:
     """Trying for ever would hide it; the platform restarts a dyno that ends, with a pause."""
     (app / "app.py").write_text(APP + "\nif os.path.exists('bad'): os._exit(9)\n")
-    with boot(app, "--processes=2", "app:application") as server:
+    with boot(app, "--processes=2", "--no-preload", "app:application") as server:
         (app / "bad").touch()
         for pid in server.children():
             os.kill(pid, signal.SIGKILL)
@@ -113,7 +112,7 @@ def test_a_worker_that_keeps_dying_ends_the_server_with_the_cause(app: Path) -> 
 
 def test_a_replacement_that_cannot_load_tells_why(app: Path) -> None:
     """The worker's own message is in the log, and the status says that the site is to blame."""
-    with boot(app, "--processes=1", "app:application") as server:
+    with boot(app, "--processes=1", "--no-preload", "app:application") as server:
         (app / "app.py").write_text("import not_there\n")
         os.kill(server.children()[0], signal.SIGKILL)
         assert server.wait() == 78
@@ -218,13 +217,14 @@ while True:
 """
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_signal_while_the_site_is_imported_ends_it_at_once(app: Path, number: int, status: int) -> None:
+@pytest.mark.parametrize("preload", ["--preload", "--no-preload"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_signal_while_the_site_is_imported_ends_it_at_once(app: Path, number: int, preload: str) -> None:
     """Nobody has been served yet. No handler of Python's would run while the import waits in C, for a database."""
     (app / "app.py").write_text(HANGS_IN_C)
-    with starting(app, "app:application") as server:
+    with starting(app, preload, "app:application") as server:
         server.wait_for("importing")
-        assert server.stop(number) == status
+        assert server.stop(number, everybody=True) == -number
 
 
 def test_a_child_that_the_import_forks_and_ends_is_its_own(app: Path) -> None:
@@ -245,7 +245,7 @@ time.sleep(0.2)
 
 def test_a_replacement_that_hangs_in_its_import_does_not_hold_up_the_end(app: Path) -> None:
     """Nor does one that waits for its turn to serve."""
-    with boot(app, "--processes=2", "app:application") as server:
+    with boot(app, "--processes=2", "--no-preload", "app:application") as server:
         (app / "app.py").write_text(HANGS_IN_C)
         os.kill(server.children()[0], signal.SIGKILL)
         server.wait_for("importing")
@@ -315,15 +315,20 @@ def test_a_port_in_use_is_one_clear_message(app: Path) -> None:
     )
 
 
-def test_threads_of_the_site_are_named_before_the_fork(app: Path) -> None:
-    """They don't run in the workers, and nothing else would say so."""
-    (app / "app.py").write_text(
-        APP + "threading.Thread(target=time.sleep, args=(600,), daemon=True, name='metrics').start()\n"
-    )
+def test_threads_of_the_site_are_named_with_what_that_means(app: Path) -> None:
+    """They run in the main process alone, but for those that their library starts again after a fork."""
+    start = "threading.Thread(target=time.sleep, args=(600,), daemon=True, name={!r}).start()\n"
+    names = ("APScheduler", "metrics", "sentry-sdk.BackgroundWorker", "OtelBatchSpanRecordProcessor")
+    (app / "app.py").write_text(APP + "".join(map(start.format, names)))
     with boot(app, "app:application") as server:
-        server.wait_for("at=warning threads=metrics")
+        (warning,) = server.lines("at=warning")
+        assert "threads=APScheduler,metrics msg=" in warning
+        assert "HEADWAITER_PRELOAD=0" in warning
+        (fine,) = server.lines("at=threads")
+        assert "threads=OtelBatchSpanRecordProcessor,sentry-sdk.BackgroundWorker " in fine
+        assert "OpenTelemetry and Sentry start theirs again" in fine
     with boot(app, "--no-preload", "app:application") as server:
-        assert "threads=" not in "".join(server.lines("at=warning"))
+        assert "threads=APS" not in server.log
 
 
 def test_a_thread_of_the_site_does_not_hold_up_the_end(app: Path) -> None:
@@ -362,21 +367,3 @@ def test_workers_over_their_request_count_are_replaced_one_at_a_time(app: Path) 
         assert not set(before) & set(server.children())
         assert "boot-failed" not in server.log
         assert server.stop() == 0
-
-
-@pytest.fixture(scope="session")
-def smaps() -> Iterator[None]:
-    if not Path("/proc/self/smaps_rollup").exists():
-        pytest.skip("this kernel doesn't tell private memory")
-    return None
-
-
-def test_the_parent_is_small_however_big_the_site(app: Path, smaps: None) -> None:
-    """It doesn't keep the site: 50 MB of it are the workers' alone."""
-    (app / "app.py").write_text(APP + "ballast = bytearray(os.urandom(1)) * 50_000_000\n")
-    with boot(app, "--processes=2", "app:application") as server:
-        for _ in range(20):
-            server.get()
-        rollup = Path(f"/proc/{server.pid}/smaps_rollup").read_text()
-        private = sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private_"))
-        assert private < 8_000  # kB; a bare interpreter has 2,500 to 4,300

@@ -107,8 +107,12 @@ class Server:
             self.process.stdout.close()
         return status
 
-    def stop(self, number: int = SIGTERM) -> int:
-        self.signal(number)
+    def stop(self, number: int = SIGTERM, *, everybody: bool = False) -> int:
+        """Send the signal, to the workers too with `everybody` as Heroku does; return the exit status."""
+        if everybody:
+            os.killpg(self.pid, number)
+        else:
+            self.signal(number)
         return self.wait()
 
 

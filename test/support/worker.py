@@ -72,7 +72,7 @@ def workers(
 def main() -> int:
     order = json.loads(sys.argv[1])
     exec(order["before"], {})
-    from headwaiter.server.worker import WorkerControl, serve
+    from headwaiter.server.worker import serve
     from headwaiter.settings import Settings
 
     application = __import__(order["app"]).application
@@ -81,10 +81,7 @@ def main() -> int:
     print(f"listening on {listener.getsockname()[1]}", flush=True)
 
     def run() -> int:
-        control = WorkerControl(may_retire=lambda: True)
-        return serve(
-            application, [listener], settings, threads=order["threads"], processes=order["processes"], stop=control
-        )
+        return serve(application, [listener], settings, threads=order["threads"], processes=order["processes"]).status
 
     if order["processes"] == 1:
         return run()

@@ -31,6 +31,14 @@ def refuse_handshakes(listener: socket.socket) -> bool:
     return _set_minimum_ttl(listener, _NOBODY)
 
 
+def refuses_handshakes(listener: socket.socket) -> bool:
+    """Tell whether some process has called refuse_handshakes() on `listener`, which they all share."""
+    if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return False
+    level, option = _MINIMUM_TTL[0]
+    return listener.getsockopt(level, option) == _NOBODY
+
+
 def admit(connection: socket.socket) -> None:
     """Undo refuse_handshakes() for an accepted `connection`, which inherits it if its handshake was under way then."""
     if sys.platform == "linux" and connection.family in (socket.AF_INET, socket.AF_INET6):
@@ -56,8 +64,8 @@ class Drain:
         self.for_good = for_good
         self.began = time.monotonic()
         self.deadline = self.began + worker.settings.drain_seconds
-        self.listening = True
-        self.empty_since: float | None = None  # set as soon as no new handshake can begin
+        self.listening = any(server.accepting for server in worker.servers)
+        self.empty_since: float | None = None  # since when no new handshake can begin and the kernel's queue is empty
         self.over = False
         log.line(
             "drain",
@@ -97,12 +105,17 @@ class Drain:
         taken = sum(server.accept_all() for server in self.worker.servers)
         if waited < ACCEPT_SECONDS:
             return
-        if self.empty_since is None:
+        if waited >= LONGEST_ACCEPT_SECONDS:
+            self._close_listeners()
+            return
+        if self.worker.control is None:  # else the main process refuses, for all workers
             for server in self.worker.servers:
                 refuse_handshakes(server.socket)
-        if taken or self.empty_since is None:
-            self.empty_since = now
-        if now - self.empty_since >= EMPTY_SECONDS or waited >= LONGEST_ACCEPT_SECONDS:
+        if taken or not all(refuses_handshakes(server.socket) for server in self.worker.servers):
+            self.empty_since = None
+            return
+        self.empty_since = self.empty_since or now
+        if now - self.empty_since >= EMPTY_SECONDS:
             self._close_listeners()
 
     def _close_listeners(self) -> None:

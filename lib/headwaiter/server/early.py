@@ -1,8 +1,8 @@
-"""SIGTERM and SIGINT before the server runs: the process ends at once, whatever the site's import is doing.
+"""While the site is imported: signals end the process at once, and the log says when it takes long.
 
-Python runs a signal's handler between two of its own instructions, and never inside a call that waits in C, for
-example for a database that doesn't answer. The byte that set_wakeup_fd() has written arrives all the same, and a
-thread reads it. The thread is gone before the server forks.
+A handler of Python's runs between two of its own instructions, never inside a call that waits in C, for example for a
+database that doesn't answer; and a thread that watches would break the monkey patching of gevent and eventlet, which
+has to come before the first thread. So the system's own default action ends the process: nobody has been served yet.
 """
 
 from __future__ import annotations
@@ -10,64 +10,65 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
+import time
 from collections.abc import Iterator
-from typing import NoReturn
+from types import FrameType
 
-STATUSES = {int(signal.SIGTERM): 0, int(signal.SIGINT): 128 + signal.SIGINT}  # nobody has been served yet
+from headwaiter import log
+from headwaiter.server.signals import HARMLESS, STOPS, ignore, set_handler
+
+REPORT_SECONDS = 10.0  # between two lines about a slow import; Heroku waits 60 s for the port (R10)
+
+
+def prepare() -> None:
+    """Let STOPS end this process at once from here on, whatever it does, and HARMLESS do nothing."""
+    ignore(HARMLESS)
+    for number in STOPS:
+        set_handler(number, signal.SIG_DFL)
+    if os.getpid() == 1:
+        _leave_as_process_one()
+
+
+def _leave_as_process_one() -> None:
+    """Have the C library's _exit() for a handler: the kernel has no default actions for process 1 of a container.
+
+    It's called with the signal's number, which becomes the exit status.
+    """
+    with contextlib.suppress(ImportError):  # of _ctypes: a Python that was built without libffi
+        import ctypes
+
+        libc = ctypes.CDLL(None)
+        libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+        libc.signal.restype = ctypes.c_void_p
+        for number in STOPS:
+            libc.signal(number, ctypes.cast(libc._exit, ctypes.c_void_p))
 
 
 @contextlib.contextmanager
-def leaving_at_once() -> Iterator[None]:
-    """End the process on SIGTERM or SIGINT inside the block; the handlers stay until others replace them."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    for number in STATUSES:
-        signal.signal(number, _leave)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    loading = threading.Event()
-    loading.set()
-    _let_children_go(loading)
-    watcher = threading.Thread(target=_watch, args=(reader,), name="headwaiter-signals", daemon=True)
-    watcher.start()
+def reporting() -> Iterator[None]:
+    """Log every REPORT_SECONDS which module is being imported. A site that uses SIGALRM itself goes without."""
+    started = time.monotonic()
+
+    def report(_number: int, frame: FrameType | None) -> None:
+        seconds = round(time.monotonic() - started)
+        message = f"Importing the site: {seconds} s so far, in {_module(frame)}."
+        log.line("importing", seconds=seconds, msg=message)
+
+    set_handler(signal.SIGALRM, report)
+    signal.setitimer(signal.ITIMER_REAL, REPORT_SECONDS, REPORT_SECONDS)
     try:
         yield
     finally:
-        loading.clear()
-        signal.set_wakeup_fd(-1)
-        os.close(writer)
-        watcher.join()
-        os.close(reader)
+        if signal.getitimer(signal.ITIMER_REAL)[1] == REPORT_SECONDS:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        if signal.getsignal(signal.SIGALRM) is report:
+            ignore([signal.SIGALRM])
 
 
-def _let_children_go(loading: threading.Event) -> None:
-    """See to it that a child which the site's import forks hears its own signals, and doesn't end us with them."""
-
-    def hold() -> None:
-        if loading.is_set():
-            signal.pthread_sigmask(signal.SIG_BLOCK, STATUSES)
-
-    def go_on() -> None:
-        if loading.is_set():
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STATUSES)
-
-    def reset() -> None:
-        if loading.is_set():
-            loading.clear()
-            signal.set_wakeup_fd(-1)
-            for number in STATUSES:
-                signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STATUSES)
-
-    os.register_at_fork(before=hold, after_in_parent=go_on, after_in_child=reset)
-
-
-def _watch(reader: int) -> None:
-    while numbers := os.read(reader, 64):
-        for number in numbers:
-            if number in STATUSES:
-                _leave(number, None)
-
-
-def _leave(number: int, _frame: object) -> NoReturn:
-    os._exit(STATUSES[number])
+def _module(frame: FrameType | None) -> str:
+    """Return the module whose top level is being executed, and the line there."""
+    while frame is not None:
+        if frame.f_code.co_name == "<module>":
+            return f"{frame.f_globals.get('__name__')} (line {frame.f_lineno})"
+        frame = frame.f_back
+    return "an unknown module"

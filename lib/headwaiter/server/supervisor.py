@@ -1,9 +1,14 @@
-"""From the loaded site to running workers: bind, fork, and hand over to the keeper, which watches them."""
+"""The main process: keeps the imported site, forks every worker from itself, passes signals on, ends when they ended.
+
+A worker that dies or retires is replaced by a fork, which takes milliseconds whatever the site's import takes. With
+--no-preload each worker imports the site itself, and this process stays light.
+
+What is called here comes from its module before the site is imported: gevent replaces some of it.
+"""
 
 from __future__ import annotations
 
 import gc
-import marshal
 import os
 import select
 import signal
@@ -12,63 +17,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from contextlib import suppress
+from os import fork, waitpid
+from select import poll
+from typing import Any, NoReturn
 
 from headwaiter import log
-from headwaiter.budget.arithmetic import Budget
-from headwaiter.server import keeper, listen, worker
+from headwaiter.server import control, drain, listen, signals, worker
 from headwaiter.settings import Settings
 
-LEAVE_SECONDS = 3.0  # how long a drained worker's own threads may hold it up
-ASK_SECONDS = 5.0  # between two requests for a successor: the first may have failed to load
+CANNOT_LOAD = 78  # exit status of a worker that can't import the site (cli.py)
+SOFTWARE = 70
+TRIES = 5  # workers in a row that end before they're ready, with nobody serving, until we give up
+LONGEST_PAUSE = 30.0  # seconds between those tries, while other workers serve
+LONGEST_PAUSE_AFTER_SERVICE = 1.0  # seconds until a worker that has served is replaced, when deaths repeat
+MEMORY_OF_DEATHS = 60.0  # seconds
+MARGIN_SECONDS = 2.0  # what workers get over the drain's deadline before SIGKILL
+EXIT_SECONDS = 1.0  # what exit handlers and threads of the site get at least
 READY_SECONDS = 1.0  # at most, until a forked worker serves; that takes milliseconds
-FIRST_REQUEST_SECONDS = 0.05
+FIRST_REQUEST_SECONDS = 0.05  # left to the first request: the boot line costs 15 ms of a lone CPU
 Application = Callable[..., Any]
-
-
-class Control:
-    """A worker's end of the socket pair that it shares with the keeper."""
-
-    def __init__(self, fd: int) -> None:
-        self.socket = socket.socket(fileno=fd)
-        self.told = threading.Event()
-        self.asked = 0.0
-
-    def say(self, word: bytes) -> None:
-        """Tell the keeper; one that has gone is noticed by `watch`."""
-        try:
-            self.socket.send(word)
-        except OSError:
-            return
-
-    def wait(self) -> bool:
-        """Wait until the keeper lets this worker serve; False when the keeper has gone."""
-        self.say(keeper.LOADED)
-        return self._hear() == keeper.GO
-
-    def watch(self) -> None:
-        """Listen to the keeper from a thread of its own; drain when it has gone."""
-        threading.Thread(target=self._watch, name="headwaiter-control", daemon=True).start()
-
-    def _watch(self) -> None:
-        while self._hear():
-            self.told.set()
-        log.line("warning", msg="The parent process has gone: draining.")
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    def _hear(self) -> bytes:
-        try:
-            return self.socket.recv(1)
-        except OSError:
-            return b""
-
-    def may_retire(self) -> bool:
-        """Ask the keeper for a successor; True as soon as one is loaded and this worker may leave."""
-        if not self.told.is_set() and time.monotonic() - self.asked >= ASK_SECONDS:
-            self.asked = time.monotonic()
-            self.say(keeper.RETIRE)
-        return self.told.is_set()
 
 
 class Listener(socket.socket):
@@ -90,175 +58,337 @@ class Listener(socket.socket):
         return connection, address
 
 
-def run(
-    settings: Settings,
-    application: Application,
-    sockets: Sequence[socket.socket],
-    budget: Budget,
-    *,
-    directory: str,
-    started: float,
-    announce: Callable[[], None],
-) -> int:
-    """Start the budget's workers, which serve `application` on the bound `sockets`, and become their keeper.
+class Process:
+    """One worker process, alive or not yet collected."""
 
-    Returns in a worker only, with its exit status. `directory` is where the command was given, `started` is
-    time.monotonic() of then, and `announce` writes the boot line while the workers already start.
+    def __init__(self, number: int, pid: int, line: control.Control, follows: Process | None) -> None:
+        self.number = number
+        self.pid = pid
+        self.control = line
+        self.follows = follows  # the worker whose place it takes as soon as it's ready
+        self.started = time.monotonic()
+        self.ready = False
+        self.wants_to_leave = False
+        self.leaving = False
+        self.killed = False
+
+    def kill(self, number: int) -> None:
+        """Send it the signal `number`."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def retire(self) -> None:
+        """Let it end in order. Whoever takes its place serves already."""
+        self.leaving = True
+        self.control.send("retire")
+
+
+class Supervisor:
+    """Keeps `processes` workers on the bound `sockets`.
+
+    `load` returns the application, in each worker; `announce` logs the boot, while the workers already serve.
+    `started` is time.monotonic() of the command's start.
     """
-    state: dict[str, Any] = {
-        "boot": {**listen.describe(sockets[0]), "processes": budget.processes, "threads": budget.threads},
-        "listeners": [one.detach() for one in sockets],
-        "workers": [],
-        "processes": budget.processes,
-        "threads": budget.threads,
-        "connections": [budget.dynos, budget.reserve, budget.limit or 0],
-        "drain_seconds": settings.drain_seconds,
-        "command": [sys.executable, *sys.orig_argv[1:]],
-        "directory": directory,
-        "started": started,
-    }
-    # Until the keeper has its handlers, signals wait: they'd kill it, or be lost.
-    signal.pthread_sigmask(signal.SIG_BLOCK, keeper.STOPS)
-    if settings.preload:
-        _warn_about_threads()
-        gc.freeze()  # the collector then leaves the shared pages alone
-        for number in range(1, budget.processes + 1):
-            control = _fork(number, state)
-            if control is not None:
-                return _work(control, number, state, settings, application)
-    _leave_cpu_to_first_request(state)
-    announce()
-    return _become_keeper(state)
 
+    def __init__(
+        self,
+        settings: Settings,
+        sockets: Sequence[socket.socket],
+        arrivals: signals.Arrivals,
+        *,
+        processes: int,
+        threads: int,
+        load: Callable[[], Application],
+        announce: Callable[[], None],
+        started: float,
+    ) -> None:
+        self.settings = settings
+        self.sockets = list(sockets)
+        self.arrivals = arrivals
+        self.processes = processes
+        self.threads = threads
+        self.load = load
+        self.announce: Callable[[], None] | None = announce
+        self.announce_at = time.monotonic() + READY_SECONDS
+        self.boot = listen.describe(sockets[0])
+        self.started = started
+        self.said_ready = False
+        self.workers: list[Process] = []
+        self.failed_starts = 0  # in a row
+        self.deaths: list[float] = []  # of workers that had served, in the last MEMORY_OF_DEATHS
+        self.next_start = 0.0
+        self.refuse_at: float | None = None
+        self.deadline: float | None = None  # of the drain
+        self.interrupts = 0
+        self.status = 0
+        self.poll = poll()
+        self.poll.register(arrivals.wake, select.POLLIN)
 
-def _fork(number: int, state: dict[str, Any]) -> Control | None:
-    """Fork worker `number`: return its control in the child, None in the parent, which notes it in `state`."""
-    ours, theirs = socket.socketpair()
-    pid = os.fork()
-    if pid:
-        state["workers"].append((number, pid, ours.detach()))
-        return None
-    # The parent's ends: as long as a sibling holds one, its worker wouldn't notice that the parent has gone.
-    for _, _, fd in state["workers"]:
-        os.close(fd)
-    ours.close()
-    return Control(theirs.detach())
+    def run(self) -> int:
+        """Keep the workers until the drain has ended or booting has failed; return the exit status.
 
+        In a worker this raises SystemExit when it has drained, or what `load` raises.
+        """
+        while True:
+            for number in self.arrivals.take():
+                self.on_signal(number)
+            self.reap()
+            self.do_what_is_due()
+            self.fill_places()
+            if self.deadline is not None and not self.workers:
+                leave_by(max(self.deadline, time.monotonic() + EXIT_SECONDS), self.status)
+                return self.status
+            for fd, _ in self.poll.poll(self.pause() * 1000):
+                if fd != self.arrivals.wake:
+                    self.hear(next(each for each in self.workers if each.control.fileno() == fd))
 
-class Place(NamedTuple):
-    """What the keeper tells a worker that it starts, in keeper.WORKER_VARIABLE."""
+    def set_processes(self, count: int) -> None:
+        """Change how many workers there are: surplus ones drain and end, missing ones are forked."""
+        self.processes = count
+        for each in self.workers:
+            each.control.send("processes", count)
+            if each.number > count and not each.leaving:
+                each.retire()
 
-    number: int
-    control: int  # file descriptor
-    processes: int
-    threads: int
-    dynos: int
-    reserve: int
-    limit: int  # 0: no limit is known
-    listeners: tuple[int, ...]
+    def pause(self) -> float:
+        """Return how many seconds may pass until something is due without an event."""
+        now = time.monotonic()
+        due = [now + 60.0]
+        if self.announce:
+            due.append(self.announce_at)
+        if self.refuse_at is not None:
+            due.append(self.refuse_at)
+        if self.deadline is not None:
+            due.append(self.deadline + MARGIN_SECONDS)
+        elif self.next_start > now:
+            due.append(self.next_start)
+        return max(0.001, min(due) - now)
 
-    @classmethod
-    def parse(cls, text: str) -> Place:
-        """Read what Keeper.start() wrote."""
-        number, control, processes, threads, dynos, reserve, limit, *listeners = map(int, text.split(","))
-        return cls(number, control, processes, threads, dynos, reserve, limit, tuple(listeners))
+    def in_place(self) -> dict[int, Process]:
+        """Return the workers by number, without those that are leaving and successors that aren't ready."""
+        return {each.number: each for each in self.workers if not each.leaving and each.follows is None}
 
-    def budget(self) -> Budget:
-        """The budget of the first boot, as far as a worker needs it."""
-        return Budget(self.processes, self.threads, self.dynos, limit=self.limit or None, reserve=self.reserve)
+    def do_what_is_due(self) -> None:
+        """Act by the clock: the boot line, the refusal of new connections, the end of late workers."""
+        now = time.monotonic()
+        if self.announce and now >= self.announce_at:
+            self.announce()
+            self.announce = None
+            self.say_ready()
+        if self.refuse_at is not None and now >= self.refuse_at:
+            self.refuse_at = None
+            self.refuse_connections()
+        if self.deadline is not None and now >= self.deadline + MARGIN_SECONDS:
+            self.kill_late()
 
+    # Signals and the drain
 
-def join(place: Place) -> Control | None:
-    """Tell the keeper that the site is loaded and wait until this worker may serve; None when the keeper has gone."""
-    for fd in (place.control, *place.listeners):
-        os.set_inheritable(fd, False)
-    gc.freeze()
-    control = Control(place.control)
-    return control if control.wait() else None
+    def on_signal(self, number: int) -> None:
+        """Drain; SIGTERM comes several times on a dyno and means the same each time, the second SIGINT means now."""
+        if number == signal.SIGINT:
+            self.interrupts += 1
+            if self.interrupts > 1:
+                for each in self.workers:
+                    each.kill(signal.SIGKILL)
+                os._exit(worker.LEFT_AT_ONCE)
+        if number != signal.SIGCHLD and self.deadline is None:
+            self.start_drain(signal.Signals(number).name)
 
+    def start_drain(self, reason: str) -> None:
+        """Have every worker take the last connections and leave; those that import the site still end at once."""
+        now = time.monotonic()
+        self.deadline = now + self.settings.drain_seconds
+        self.refuse_at = now + drain.ACCEPT_SECONDS
+        for each in self.workers:
+            each.control.send("drain", reason)
+            each.kill(signal.SIGTERM)
 
-def run_again(control: Control | None, place: Place, settings: Settings, application: Application) -> int:
-    """Serve as the worker that the keeper started in `place`; return the exit status."""
-    if control is None:
-        return 0
-    state = {"listeners": place.listeners, "processes": place.processes, "threads": place.threads}
-    return _work(control, place.number, state, settings, application)
+    def refuse_connections(self) -> None:
+        """Have the kernel refuse new connections, for all processes: the workers then empty its queue and close."""
+        for one in self.sockets:
+            drain.refuse_handshakes(one)
+            one.close()
 
+    def kill_late(self) -> None:
+        """End the workers that are still there after the drain's deadline and the margin."""
+        for each in self.workers:
+            if not each.killed:
+                each.killed = True
+                message = f"Didn't end within {self.settings.drain_seconds:g} seconds of draining: killed."
+                log.line("warning", worker=each.number, worker_pid=each.pid, msg=message)
+                each.kill(signal.SIGKILL)
 
-def _work(control: Control, number: int, state: dict[str, Any], settings: Settings, application: Application) -> int:
-    log.context(worker=number)
-    for stop in keeper.STOPS:
-        signal.signal(stop, _leave_at_once)
-    # SIGHUP says that the terminal has gone; the keeper hears it too and drains.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    gc.enable()
-    control.watch()
-    sockets = [Listener(fileno=fd) for fd in state["listeners"]]
-    sockets[-1].on_listen = lambda: control.say(keeper.READY)
-    status = worker.serve(
-        application,
-        sockets,
-        settings,
-        threads=state["threads"],
-        processes=state["processes"],
-        stop=worker.WorkerControl(may_retire=control.may_retire),
-    )
-    threading.Thread(target=_leave_soon, args=(status,), daemon=True).start()
-    return status
+    # What workers say
 
+    def hear(self, one: Process) -> None:
+        """Take in what the worker `one` says."""
+        lines = one.control.receive()
+        if lines is None:  # it has ended or is about to; reap() tells which
+            self.unwatch(one)
+        for word, *_ in lines or ():
+            if word == "ready":
+                self.on_ready(one)
+            elif word == "leave":
+                one.wants_to_leave = True
 
-def _leave_at_once(*_: object) -> NoReturn:
-    """End before the server has its own handlers: nobody has been served yet."""
-    os._exit(0)
+    def unwatch(self, one: Process) -> None:
+        """Stop polling a worker that says no more; twice does no harm."""
+        with suppress(KeyError):
+            self.poll.unregister(one.control.fileno())
 
+    def on_ready(self, one: Process) -> None:
+        """Give it its place; the one before it may leave."""
+        self.failed_starts = 0
+        one.ready = True
+        if one.follows:
+            one.follows.retire()
+            one.follows = None
+        if self.announce:
+            self.announce_at = min(self.announce_at, time.monotonic() + FIRST_REQUEST_SECONDS)
+        self.say_ready()
 
-def _leave_soon(status: int) -> None:
-    """End the drained process although threads of the site, which Python waits for, are still running."""
-    time.sleep(LEAVE_SECONDS)
-    names = ", ".join(sorted(one.name for one in threading.enumerate() if not one.daemon and one.is_alive()))
-    log.line("warning", msg=f"Drained, but these threads of the site are still running: {names}. Ending them.")
-    os._exit(status)
+    def say_ready(self) -> None:
+        """Say once, after the boot line, that every first worker answers requests."""
+        if self.said_ready or self.announce or sum(each.ready for each in self.workers) < self.processes:
+            return
+        self.said_ready = True
+        seconds = round(time.monotonic() - self.started, 2)
+        log.line("ready", **self.boot, processes=self.processes, threads=self.threads, seconds=seconds)
 
+    # Starting
 
-def _warn_about_threads() -> None:
-    others = sorted(one.name for one in threading.enumerate() if one is not threading.main_thread())
-    if others:
-        message = (
-            "The site started threads while it was imported, and they don't run in the worker processes. "
-            "Start them with the first request, or set HEADWAITER_PRELOAD=0."
+    def fill_places(self) -> None:
+        """Fork a worker for each free place, and the successor of one that would like to leave, one at a time."""
+        if self.deadline is not None or time.monotonic() < self.next_start:
+            return
+        places = self.in_place()
+        for number in range(1, self.processes + 1):
+            if number not in places:
+                self.start(number)
+        if any(each.leaving or each.follows for each in self.workers):
+            return
+        for each in places.values():
+            if each.wants_to_leave:
+                self.start(each.number, follows=each)
+                return
+
+    def start(self, number: int, follows: Process | None = None) -> None:
+        """Fork worker `number`."""
+        ours, theirs = control.pair()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = fork()
+        if pid == 0:
+            ours.close()
+            self.become_worker(number, theirs)
+        theirs.close()
+        self.poll.register(ours.fileno(), select.POLLIN)
+        self.workers.append(Process(number, pid, ours, follows))
+
+    def become_worker(self, number: int, line: control.Control) -> NoReturn:
+        """Serve in the forked child; SIGTERM and the like have their default actions until the server is there."""
+        # The siblings' ends: as long as somebody holds one, that worker wouldn't notice that the parent has gone.
+        for each in self.workers:
+            each.control.close()
+        self.arrivals.close()
+        log.context(worker=number)
+        if "gevent" in sys.modules:
+            sys.modules["gevent"].reinit()  # its loop's epoll belongs to the parent
+        gc.enable()
+        application = self.load()
+        sockets = [Listener(fileno=one.detach()) for one in self.sockets]
+        sockets[-1].on_listen = lambda: line.send("ready")
+        outcome = worker.serve(
+            application, sockets, self.settings, threads=self.threads, processes=self.processes, control=line
         )
-        log.line("warning", threads=",".join(others), msg=message)
+        leave_by(max(outcome.deadline, time.monotonic() + EXIT_SECONDS), outcome.status)
+        sys.exit(outcome.status)
+
+    # Ending
+
+    def reap(self) -> None:
+        """Collect what has ended; as process 1 of a container that includes orphans we never knew."""
+        workers = {each.pid: each for each in self.workers}
+        for pid in [-1] if os.getpid() == 1 else list(workers):
+            with suppress(ChildProcessError):
+                while (ended := waitpid(pid, os.WNOHANG))[0]:
+                    if ended[0] in workers:
+                        self.on_end(workers[ended[0]], os.waitstatus_to_exitcode(ended[1]))
+
+    def on_end(self, one: Process, code: int) -> None:
+        """Log the end of a worker and decide whether and when its place is filled again."""
+        self.hear(one)
+        self.unwatch(one)
+        self.workers.remove(one)
+        one.control.close()
+        for each in self.workers:
+            if each.follows is one:
+                each.follows = None
+        if self.deadline is not None:
+            if code not in (0, -signal.SIGTERM) and not one.killed:
+                self.status = self.status or 1
+                _log_end(one, code, "Ended while draining.")
+        elif one.leaving:
+            _log_end(one, code, "Retired in order.")
+        else:
+            self.on_death(one, code)
+
+    def on_death(self, one: Process, code: int) -> None:
+        """Replace a worker that died: at once, and after a pause when deaths repeat; or give up if none ever served."""
+        now = time.monotonic()
+        if one.ready:
+            self.deaths = [*(died for died in self.deaths if now - died < MEMORY_OF_DEATHS), now]
+            times = len(self.deaths)
+            pause = min(0.1 * (times - 1), LONGEST_PAUSE_AFTER_SERVICE)
+            often = f" It is the {times}. death in {MEMORY_OF_DEATHS:g} s." if times > 1 else ""
+            _log_end(one, code, f"Died; starting another.{often}")
+        else:
+            self.failed_starts += 1
+            pause = min(0.25 * 2 ** (self.failed_starts - 1), LONGEST_PAUSE)
+            _log_end(one, code, "Ended before it could serve.")
+        self.next_start = now + pause
+        hopeless = code == CANNOT_LOAD or self.failed_starts >= TRIES
+        if hopeless and not one.ready and not any(each.ready for each in self.workers):
+            self.give_up(code)
+
+    def give_up(self, code: int) -> None:
+        """End everything: workers don't live long enough to serve, and trying for ever would hide it."""
+        message = "Workers end before they can serve: giving up. The lines above tell why."
+        log.line("boot-failed", deaths=self.failed_starts, **_cause(code), msg=message)
+        self.start_drain("boot-failed")
+        self.status = code if code > 0 else SOFTWARE
 
 
-def _leave_cpu_to_first_request(state: dict[str, Any]) -> None:
-    """Wait until the first worker serves, or has died, and a moment more: what follows costs 15 ms of a lone CPU.
+def leave_by(deadline: float, status: int) -> None:
+    """See to it that this process ends by `deadline` (time.monotonic()), whatever Python waits for at its end.
 
-    Signals stay blocked that long. The keeper reads what the worker said.
+    It waits for threads that aren't daemons, then for the functions registered with atexit.
     """
-    for _, _, fd in state["workers"][:1]:
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        poll.poll(READY_SECONDS * 1000)
-        time.sleep(FIRST_REQUEST_SECONDS)
+
+    def leave() -> None:
+        time.sleep(max(0.0, deadline - time.monotonic()))
+        others = (one for one in threading.enumerate() if one is not threading.main_thread())
+        names = sorted(one.name for one in others if not one.daemon and one.is_alive())
+        what = f"these threads of the site are still running: {', '.join(names)}"
+        if not names:
+            what = "exit handlers of the site (atexit) are still running"
+        log.line("warning", msg=f"Drained, but {what}. Ending them.")
+        os._exit(status)
+
+    threading.Thread(target=leave, name="headwaiter-leave", daemon=True).start()
 
 
-def _become_keeper(state: dict[str, Any]) -> int:
-    """Replace this process, site and all, by the keeper; the children and the open sockets stay."""
-    reader, writer = os.pipe()
-    os.write(writer, marshal.dumps(state))
-    os.close(writer)
-    for fd in (reader, *state["listeners"], *(fd for _, _, fd in state["workers"])):
-        os.set_inheritable(fd, True)
-    package = str(Path(__file__).resolve().parent.parent.parent)
-    code = f"import sys; sys.path.insert(0, {package!r}); from headwaiter.server import keeper; keeper.main()"
-    sys.stdout.flush()
-    sys.stderr.flush()
+def _cause(code: int) -> dict[str, object]:
+    if code >= 0:
+        return {"status": code}
     try:
-        # -S: without site-packages, whose .pth files import who knows what.
-        os.execv(sys.executable, [sys.executable, "-S", "-c", code, str(reader)])  # noqa: S606  # no shell is wanted
-    except OSError as error:
-        log.line(
-            "warning", msg=f"{sys.executable} can't be run ({error.strerror}): the parent keeps the site in memory."
-        )
-        return keeper.Keeper(state).run()
+        return {"signal": signal.Signals(-code).name}
+    except ValueError:  # a real-time signal
+        return {"signal": -code}
+
+
+def _log_end(one: Process, code: int, message: str) -> None:
+    lived = round(time.monotonic() - one.started, 1)
+    if code == -signal.SIGKILL:
+        message += " Unless somebody killed it, memory ran out."
+    log.line("worker-exit", worker=one.number, worker_pid=one.pid, **_cause(code), seconds=lived, msg=message)

@@ -10,17 +10,19 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import waitress
+from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer, UnixWSGIServer
 
 from headwaiter import log
-from headwaiter.server import compat
+from headwaiter.server import compat, signals
 from headwaiter.server.buffers import ON_DISK_OF_ONE
+from headwaiter.server.control import Control
 from headwaiter.settings import ROUTER_TRUST, Settings
 
 if TYPE_CHECKING or not compat.missing_parts():
@@ -32,7 +34,6 @@ if TYPE_CHECKING or not compat.missing_parts():
     from headwaiter.server.stats import Stats, resident_mb
     from headwaiter.server.thread_pool import Dispatcher
 
-RETIRED = 75  # exit status of a worker that has served its time and wants to be replaced
 LEFT_AT_ONCE = 130  # a second SIGINT: what a shell makes of it
 CONNECTIONS = 10_000  # at most; half of the file descriptors if these are fewer
 SPARE_FDS = 200  # for the app: database connections, files
@@ -41,19 +42,11 @@ ACCEPT_AT_ONCE = 32
 PAUSE_AFTER_FAILED_ACCEPT = 0.5  # seconds; EMFILE and the like would repeat at once
 
 
-def _never() -> bool:
-    return False
+class Outcome(NamedTuple):
+    """How a worker ended: the exit status, and when its drain would have been over (time.monotonic())."""
 
-
-class WorkerControl(NamedTuple):
-    """What the supervisor lets a worker ask.
-
-    may_retire: True when this worker may leave now to be replaced; from then on no other worker gets True.
-    stop: asked about once a second; True has the same effect as SIGTERM.
-    """
-
-    may_retire: Callable[[], bool] = _never
-    stop: Callable[[], bool] = _never
+    status: int
+    deadline: float
 
 
 class _Server:
@@ -95,8 +88,7 @@ class _Server:
         except OSError as error:
             self.worker.accept_failed(error)
             return False
-        if self.worker.drain:
-            admit(connection)
+        admit(connection)  # the main process may have set the refusal already, and this worker not know yet
         try:
             server.set_socket_options(connection)
         except OSError:  # macOS: the client has left already
@@ -131,6 +123,31 @@ if not compat.missing_parts():
 
         channel_class = Channel
 
+    class Orders(wasyncore.dispatcher):  # type: ignore[misc]
+        """Watches the line to the main process, in the worker's loop."""
+
+        def __init__(self, worker: Worker, control: Control) -> None:
+            super().__init__(control.socket, map=worker.map)
+            self.worker, self.control = worker, control
+            worker.loop.add_trigger(control.fileno())
+
+        def writable(self) -> bool:
+            """Tell Waitress's poll that there's nothing to write."""
+            return False
+
+        def handle_read(self) -> None:
+            """Take in what the main process says."""
+            lines = self.control.receive()
+            if lines is None:
+                self.handle_close()
+            for words in lines or ():
+                self.worker.take_order(*words)
+
+        def handle_close(self) -> None:
+            """Drain: the main process has gone, and the port must become free."""
+            self.close()
+            self.worker.on_parent_gone()
+
 
 class Worker:
     """Everything one worker process has: its listening sockets, connections, threads and buffers."""
@@ -143,19 +160,19 @@ class Worker:
         *,
         threads: int,
         processes: int = 1,
-        control: WorkerControl | None = None,
+        control: Control | None = None,
     ) -> None:
         self.settings = settings
         self.processes = processes
-        self.control = control or WorkerControl()
+        self.control = control
         self.memory = Memory()
         self.stats = Stats()
         self.lingering: dict[Channel, float] = {}
         self.out_of_room = 0
         self.behind_router = settings.trust_proxy
         self.drain: Drain | None = None
-        self.exit_status = 0
         self.stopping = ""  # the signal that asked for it, before the drain begins
+        self.leaving = ""  # why it asked the main process for leave
         self.interrupts = 0
         self.left = False
         self.gated_since: float | None = None
@@ -169,6 +186,8 @@ class Worker:
         self.watch = Watch(self)
         self.servers: list[Any] = [self._server(application, listener) for listener in listeners]
         self.dispatcher.set_thread_count(threads)
+        if control:
+            Orders(self, control)
 
     def _server(self, application: Any, listener: socket.socket) -> Any:
         kind = UnixServer if listener.family == getattr(socket, "AF_UNIX", None) else TcpServer
@@ -197,17 +216,18 @@ class Worker:
         finally:
             rest = self.drain.deadline - time.monotonic() if self.drain else 0.0
             self._close(0.0 if self.left else max(0.1, rest))
-        return LEFT_AT_ONCE if self.left else self.exit_status
+        return LEFT_AT_ONCE if self.left else 0
 
     def tick(self) -> float:
         """Do what is due by the clock; return in how many seconds to call again."""
         now = time.monotonic()
         if self.stopping and not (self.drain and self.drain.for_good):
-            self.start_drain(self.stopping, for_good=True)
+            self._stop()
         self.watch.tick(now)
         if now >= self.next_second:
             self.next_second = now + 1.0
-            self._look_at_control()
+            if not self.drain and (reason := self._reason_to_retire()):
+                self._ask_for_leave(reason)
         if self.drain:
             return self.drain.step()
         if self.gated_since is not None or now < self.no_accept_before:
@@ -263,23 +283,44 @@ class Worker:
     def start_drain(self, reason: str, *, for_good: bool) -> None:
         """Begin to leave."""
         self.drain = Drain(self, for_good=for_good, reason=reason)
-        if for_good:
-            self.exit_status = 0
+
+    def take_order(self, word: str, *rest: str) -> None:
+        """Do what the main process says (control.py)."""
+        if word == "drain" and not (self.drain and self.drain.for_good):
+            self.start_drain(rest[0], for_good=True)
+        elif word == "retire" and not self.drain:
+            self.start_drain(self.leaving or "surplus", for_good=False)
+        elif word == "processes":
+            self.processes = int(rest[0])
+
+    def on_parent_gone(self) -> None:
+        """Drain, as nobody would replace this worker."""
+        log.line("warning", msg="The parent process has gone: draining.")
+        self.control = None
+        self.stopping = self.stopping or "parent-gone"
 
     def handle_signal(self, number: int, _frame: object = None) -> None:
-        """React to SIGTERM or SIGINT; the rest happens in the loop, for this may interrupt anything."""
+        """React to a signal to stop; the rest happens in the loop, for this may interrupt anything."""
         self.stopping = self.stopping or signal.Signals(number).name
-        if number == signal.SIGINT:
+        if number == signal.SIGINT and not self.control:
             self.interrupts += 1
             self.left = self.interrupts > 1
         self.loop.wake()
 
-    def _look_at_control(self) -> None:
-        if self.control.stop():
-            self.stopping = self.stopping or "stop"
-        if self.drain is None and (reason := self._reason_to_retire()) and self.control.may_retire():
-            self.exit_status = RETIRED
+    def _stop(self) -> None:
+        """Leave because of a signal. Only the main process knows whether it's for all or for this worker alone."""
+        if self.control:
+            self._ask_for_leave(self.stopping)
+        else:
+            self.start_drain(self.stopping, for_good=True)
+
+    def _ask_for_leave(self, reason: str) -> None:
+        """Have the main process start a successor, then let this worker leave; without one, leave."""
+        if not self.control:
             self.start_drain(reason, for_good=False)
+        elif not self.leaving:
+            self.leaving = reason
+            self.control.send("leave")
 
     def _reason_to_retire(self) -> str:
         settings = self.settings
@@ -355,21 +396,18 @@ def close_database_connections() -> None:
 
 @contextmanager
 def _signals(worker: Worker) -> Iterator[None]:
-    """Give SIGTERM and SIGINT to `worker`, where this is the main thread."""
+    """Give the signals to stop to `worker`, where this is the main thread; those that come later do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    # Python runs a handler only between two instructions of its own: the byte ends a poll that was just beginning.
     pipe_end = worker.loop.trigger.trigger
     os.set_blocking(pipe_end, False)
-    before_fd = signal.set_wakeup_fd(pipe_end, warn_on_full_buffer=False)
-    before = {number: signal.signal(number, worker.handle_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    signals.handle(signals.STOPS, worker.handle_signal, wakeup_fd=pipe_end)
     try:
         yield
     finally:
-        signal.set_wakeup_fd(before_fd)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signals.set_wakeup_fd(-1)
+        signals.ignore(signals.STOPS)
 
 
 def serve(
@@ -379,23 +417,40 @@ def serve(
     *,
     threads: int,
     processes: int = 1,
-    stop: WorkerControl | None = None,
-) -> int:
-    """Serve `application` on the bound `listeners` until drained; return the exit status.
+    control: Control | None = None,
+) -> Outcome:
+    """Serve `application` on the bound `listeners` until drained.
 
-    0 after SIGTERM, SIGINT or `stop`, RETIRED when this worker is to be replaced, 130 after a second SIGINT.
+    `control` is the line to the main process, which decides when this worker leaves. Without one a signal does. The
+    status is 0, or 130 after a second SIGINT.
     """
     missing = compat.missing_parts()
     if missing:
-        return _serve_plainly(application, listeners, settings, threads, missing)
-    worker = Worker(application, listeners, settings, threads=threads, processes=processes, control=stop)
+        if control:
+            _leave_with_parent(control)
+        _serve_plainly(application, listeners, settings, threads, missing)
+        return Outcome(0, time.monotonic())
+    worker = Worker(application, listeners, settings, threads=threads, processes=processes, control=control)
     with _signals(worker):
-        return worker.run()
+        status = worker.run()
+    return Outcome(status, worker.drain.deadline if worker.drain else time.monotonic())
+
+
+def _leave_with_parent(control: Control) -> None:
+    """End this process when the main process has gone."""
+
+    def watch() -> None:
+        control.socket.setblocking(True)
+        while control.receive() is not None:
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="headwaiter-control", daemon=True).start()
 
 
 def _serve_plainly(
     application: Any, listeners: Sequence[socket.socket], settings: Settings, threads: int, missing: list[str]
-) -> int:
+) -> None:
     """Serve with Waitress as it is, because it lacks what we build on."""
     from importlib.metadata import PackageNotFoundError, version  # here, as it costs every boot 5 ms
 
@@ -413,7 +468,6 @@ def _serve_plainly(
     def leave(*_: object) -> None:
         raise SystemExit(0)
 
-    signal.signal(signal.SIGTERM, leave)
+    signals.handle(signals.STOPS, leave)
     server = waitress.create_server(application, sockets=list(listeners), **_options(settings, threads))
     server.run()
-    return 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import postgres
 import psycopg
 import pytest
-from boot import Server, boot, eventually, run, starting
+from boot import LIB, Server, boot, eventually, run, starting
 from shop import APPLICATION, SHOP
 
 APP = """
@@ -367,3 +367,109 @@ def test_workers_over_their_request_count_are_replaced_one_at_a_time(app: Path) 
         assert not set(before) & set(server.children())
         assert "boot-failed" not in server.log
         assert server.stop() == 0
+
+
+def test_a_retiring_worker_keeps_nobody_waiting(app: Path) -> None:
+    """Its successor serves before it stops to accept, however long its last request takes."""
+    with boot(app, "--processes=1", "--threads=1", "--max-requests=1", "app:application") as server:
+        assert server.get().status == 200
+        slow = threading.Thread(target=ask_in_vain, args=(server,))
+        slow.start()
+        eventually((app / "slow").exists)
+        server.wait_for("at=drain .*reason=max-requests")
+        assert server.get(timeout=10).status == 200
+        assert slow.is_alive()
+        (app / "go").touch()
+        slow.join()
+        server.wait_for("Retired in order")
+
+
+@pytest.mark.parametrize("how", ["killed", "by itself"])
+def test_workers_that_have_served_are_always_replaced(app: Path, how: str) -> None:
+    """However often they die; a view that crashes must not take the site away for minutes. The log says how often."""
+    with boot(app, "--processes=2", "--threads=1", "app:application") as server:
+        for number in range(1, 9):
+            if how == "killed":
+                os.kill(int(server.get("/pid").text), signal.SIGKILL)
+            else:
+                ask_in_vain(server, "/exit")
+            server.wait_for("at=worker-exit", number)
+        assert server.get("/pid").status == 200
+        assert "giving up" not in server.log
+        assert "It is the 8. death in 60 s." in server.log
+        assert server.stop() == 0
+
+
+def test_a_place_is_filled_at_once_whatever_the_import_costs(app: Path) -> None:
+    """A fork of the main process; the site isn't imported again."""
+    with boot(app, "--processes=1", "app:application") as server:
+        (app / "app.py").write_text("import not_there")
+        os.kill(server.children()[0], signal.SIGKILL)
+        assert server.get().text == "ok"
+        assert imports(app) == [server.pid]
+
+
+RESIZE = """
+import sys
+from pathlib import Path
+from headwaiter.server.supervisor import Supervisor
+def resize(supervisor, real=Supervisor.do_what_is_due):
+    wanted = Path("processes")
+    if wanted.exists() and int(wanted.read_text()) != supervisor.processes:
+        supervisor.set_processes(int(wanted.read_text()))
+    real(supervisor)
+Supervisor.do_what_is_due = resize
+Supervisor.pause = lambda supervisor: 0.05
+"""
+
+
+def test_the_number_of_processes_changes_while_they_run(app: Path) -> None:
+    """Surplus workers drain and end, also with a request; missing ones are forked; each knows whether it's alone."""
+    (app / "app.py").write_text(RESIZE + APP)
+    with boot(app, "--processes=1", "--threads=1", "app:application") as server:
+        assert server.get("/multi").text == "False"
+        (app / "processes").write_text("3")
+        eventually(lambda: len(server.children()) == 3)
+        eventually(lambda: server.get("/multi").text == "True")
+        answers: list[str] = []
+        slow = [threading.Thread(target=lambda: answers.append(server.get("/slow").text)) for _ in range(3)]
+        for one in slow:
+            one.start()
+        eventually((app / "slow").exists)
+        (app / "processes").write_text("1")
+        server.wait_for("at=drain worker=[23] reason=surplus", 2)
+        (app / "go").touch()
+        for one in slow:
+            one.join()
+        assert answers == ["ok"] * 3
+        eventually(lambda: len(server.children()) == 1)
+        eventually(lambda: server.get("/multi").text == "False")
+        assert len(server.lines("Retired in order")) == 2
+        assert server.stop() == 0
+
+
+IMPORT_QUERIES = """
+from concurrent.futures import ThreadPoolExecutor
+def query(_):
+    from django.db import connection
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+with ThreadPoolExecutor(2) as pool:
+    list(pool.map(query, range(4)))
+import threading
+other = threading.Thread(target=query, args=(1,))
+other.start()
+other.join()
+"""
+
+
+@pytest.mark.parametrize("preload", ["--preload", "--no-preload"])
+def test_connections_of_helper_threads_at_import_are_closed(tmp_path: Path, preload: str) -> None:
+    """Nobody would ever use or close them again."""
+    (tmp_path / "early_queries.py").write_text("from shop.wsgi import application\n" + IMPORT_QUERIES)
+    url = postgres.server().role("early_queries", 20)
+    count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'early_queries'"
+    env = {"DATABASE_URL": url, "PYTHONPATH": f"{LIB}:{tmp_path}:{SHOP}"}
+    with boot(SHOP, "--processes=2", preload, "early_queries:application", env=env) as server:
+        assert postgres.server().execute(count) == [(0,)]
+        assert server.get("/query?seconds=0").status == 200

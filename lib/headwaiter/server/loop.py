@@ -176,16 +176,21 @@ class ReadinessLoop(_Loop):
 
 
 class PollLoop(_Loop):
-    """The loop over Waitress's own poll, for systems without epoll: right, but slow with many connections."""
+    """The loop over Waitress's own poll, where epoll is missing: right, but slow with many connections.
+
+    That is on macOS, and in sites that gevent or eventlet has patched: their poll() lets other greenlets run.
+    """
 
     def run(self, worker: Worker) -> None:
         """Serve until the worker has finished."""
+        # eventlet's patching leaves select() alone.
+        poll = wasyncore.poll2 if hasattr(select, "poll") else wasyncore.poll
         pause = worker.tick()
         while not worker.finished():
             self._woken = False
             self._settle_changed()
             self.gated = True
-            wasyncore.poll2(min(pause, 1.0), self.map)
+            poll(min(pause, 1.0), self.map)
             self.changed.extend(watched for watched in self.map.values() if isinstance(watched, Channel))
             pause = worker.tick()
 

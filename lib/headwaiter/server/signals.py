@@ -1,6 +1,6 @@
 """The signals of the main process and its workers. A child that the site forks gets the usual ones back.
 
-The functions are taken from their modules before the site is imported: gevent replaces some of them.
+The functions are taken from their modules before the site is imported: gevent and eventlet replace some of them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import suppress
 
 set_handler = signal.signal
 set_wakeup_fd = signal.set_wakeup_fd
+_read = os.read
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 HARMLESS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)  # by default each would end the process
@@ -81,7 +82,7 @@ class Arrivals:
     def take(self) -> list[int]:
         """Return what has arrived since the last call."""
         with suppress(BlockingIOError):
-            os.read(self.wake, 512)
+            _read(self.wake, 512)
         taken = self._numbers[:]
         del self._numbers[: len(taken)]
         return taken

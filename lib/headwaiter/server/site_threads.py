@@ -22,7 +22,8 @@ ADVICE = (
 
 def report() -> None:
     """Log the names of these threads, and what that means."""
-    names = sorted(one.name for one in threading.enumerate() if one is not threading.main_thread())
+    ours = (threading.main_thread(), threading.current_thread())  # two objects where eventlet has patched threading
+    names = sorted(one.name for one in threading.enumerate() if one not in ours)
     known = {name: _library(name) for name in names}
     libraries = sorted({library for library in known.values() if library})
     if libraries:

@@ -3,7 +3,7 @@
 A worker that dies or retires is replaced by a fork, which takes milliseconds whatever the site's import takes. With
 --no-preload each worker imports the site itself, and this process stays light.
 
-What is called here comes from its module before the site is imported: gevent replaces some of it.
+What is called here comes from its module before the site is imported: gevent and eventlet replace some of it.
 """
 
 from __future__ import annotations
@@ -40,15 +40,7 @@ Application = Callable[..., Any]
 
 
 class Listener(socket.socket):
-    """A listening socket that tells when the server on it is ready, and IPv4 clients' addresses as IPv4."""
-
-    on_listen: Callable[[], None] | None = None
-
-    def listen(self, *backlog: int) -> None:
-        """Listen, and pass the news on."""
-        super().listen(*backlog)
-        if self.on_listen:
-            self.on_listen()
+    """A listening socket that gives IPv4 clients' addresses as IPv4."""
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept a connection; on a dual-stack socket an IPv4 client would come as ::ffff:192.0.2.1."""
@@ -297,7 +289,6 @@ class Supervisor:
         gc.enable()
         application = self.load()
         sockets = [Listener(fileno=one.detach()) for one in self.sockets]
-        sockets[-1].on_listen = lambda: line.send("ready")
         outcome = worker.serve(
             application, sockets, self.settings, threads=self.threads, processes=self.processes, control=line
         )

@@ -211,6 +211,8 @@ class Worker:
 
     def run(self) -> int:
         """Serve until drained; return the exit status."""
+        if self.control:
+            self.control.send("ready")
         try:
             self.loop.run(self)
         finally:
@@ -300,12 +302,11 @@ class Worker:
         self.stopping = self.stopping or "parent-gone"
 
     def handle_signal(self, number: int, _frame: object = None) -> None:
-        """React to a signal to stop; the rest happens in the loop, for this may interrupt anything."""
+        """React to a signal to stop; the rest happens in the loop, which the wake-up byte reaches too."""
         self.stopping = self.stopping or signal.Signals(number).name
         if number == signal.SIGINT and not self.control:
             self.interrupts += 1
             self.left = self.interrupts > 1
-        self.loop.wake()
 
     def _stop(self) -> None:
         """Leave because of a signal. Only the main process knows whether it's for all or for this worker alone."""
@@ -397,12 +398,13 @@ def close_database_connections() -> None:
 @contextmanager
 def _signals(worker: Worker) -> Iterator[None]:
     """Give the signals to stop to `worker`, where this is the main thread; those that come later do nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     pipe_end = worker.loop.trigger.trigger
     os.set_blocking(pipe_end, False)
-    signals.handle(signals.STOPS, worker.handle_signal, wakeup_fd=pipe_end)
+    try:
+        signals.handle(signals.STOPS, worker.handle_signal, wakeup_fd=pipe_end)
+    except ValueError:  # not the main thread; threading doesn't know for certain where eventlet has patched it
+        yield
+        return
     try:
         yield
     finally:
@@ -426,9 +428,7 @@ def serve(
     """
     missing = compat.missing_parts()
     if missing:
-        if control:
-            _leave_with_parent(control)
-        _serve_plainly(application, listeners, settings, threads, missing)
+        _serve_plainly(application, listeners, settings, threads, missing, control)
         return Outcome(0, time.monotonic())
     worker = Worker(application, listeners, settings, threads=threads, processes=processes, control=control)
     with _signals(worker):
@@ -449,7 +449,12 @@ def _leave_with_parent(control: Control) -> None:
 
 
 def _serve_plainly(
-    application: Any, listeners: Sequence[socket.socket], settings: Settings, threads: int, missing: list[str]
+    application: Any,
+    listeners: Sequence[socket.socket],
+    settings: Settings,
+    threads: int,
+    missing: list[str],
+    control: Control | None,
 ) -> None:
     """Serve with Waitress as it is, because it lacks what we build on."""
     from importlib.metadata import PackageNotFoundError, version  # here, as it costs every boot 5 ms
@@ -470,4 +475,7 @@ def _serve_plainly(
 
     signals.handle(signals.STOPS, leave)
     server = waitress.create_server(application, sockets=list(listeners), **_options(settings, threads))
+    if control:
+        _leave_with_parent(control)
+        control.send("ready")
     server.run()

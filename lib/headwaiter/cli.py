@@ -29,6 +29,7 @@ CLOSED_PIPE = 141  # what a shell makes of SIGPIPE
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv`, without the program's name; return its exit status."""
+    log.reserve_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         status = _told(arguments)

@@ -1,17 +1,24 @@
-"""Log lines in logfmt, one line and one write each: `headwaiter at=drain worker=1 open=3 msg="..."`."""
+"""Log lines in logfmt, one line and one write each: `headwaiter at=drain worker=1 open=3 msg="..."`.
+
+Nobody waits for whoever reads the log: a line that its pipe has no room for is dropped and counted. O_NONBLOCK isn't
+the way: it belongs to the open pipe, which the site's own prints and other processes share, and would break those.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
+from select import select  # not by its module, whose functions gevent replaces by some that wait in its own loop
 
-# Heroku joins the dyno's output with the router's by line; more than this arrives cut up (10,000 bytes a line).
-LONGEST_LINE = 9_000
+# A pipe that select() calls writable takes this much without waiting, and in one piece (PIPE_BUF is 4,096 on Linux).
+LONGEST_LINE = 4_000
 LONGEST_SENTENCE = 1_000  # characters of a message: somebody may have pasted a file into a config var
 # What a one-off dyno (`heroku run`) still hears: its terminal belongs to the person's own command.
 HEARD_ON_ONE_OFFS = frozenset({"error", "warning", "worker-exit", "boot-failed"})
 
 _BARE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:@%+,~#*()[]-")
 _context: dict[str, object] = {}
+_dropped = 0  # lines since the last one that was written
 
 
 def context(**fields: object) -> None:
@@ -39,15 +46,39 @@ def format_line(at: str, **fields: object) -> str:
     return "headwaiter " + " ".join(f"{key}={escape(value)}" for key, value in pairs.items() if value is not None)
 
 
-def write(text: str, *, fd: int = 1) -> None:
-    """Write `text` and a newline to the file descriptor `fd` in one call, cut to the longest line Heroku takes."""
+def write(text: str) -> None:
+    """Write `text` and a newline to standard output in one call, cut to LONGEST_LINE; drop it where that would wait."""
+    global _dropped  # one output, one count
     data = text.encode("utf-8", "backslashreplace")
     if len(data) > LONGEST_LINE:
         data = data[: LONGEST_LINE - 3] + b"..."
+    if _dropped:
+        lost = format_line("warning", dropped=_dropped, msg="Nobody read this log: lines are lost.")
+        _dropped = 0 if _write(lost.encode()) else _dropped
+    if not _write(data):
+        _dropped += 1
+
+
+def _write(data: bytes) -> bool:
     try:
-        os.write(fd, data + b"\n")
+        if not select((), (1,), (), 0)[1]:
+            return False
+        os.write(1, data + b"\n")
     except OSError:
-        return
+        return False
+    return True
+
+
+def reserve_streams() -> None:
+    """Open those of the standard streams that are closed: a client's connection would get their number, and our lines.
+
+    To be called before anything is opened (`headwaiter ... >&-`).
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) < 3:  # the lowest number that is free
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  # as long as the process lives
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def escape(value: object) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from waitress_sdists import HASHES, sdist
-from waitress_suite import EXCLUDED
 
 ROOT = Path(__file__).parents[2]
 COUNTS = {"2.1.2": 69, "3.0.2": 137}  # of the older version over TCP alone: the same code serves Unix sockets
@@ -32,6 +31,5 @@ def test_waitress_own_functional_tests_pass(version: str) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout[-5000:]
-    passed = re.search(r"(\d+) passed", result.stdout)
-    assert passed
-    assert int(passed[1]) == COUNTS[version] - len(EXCLUDED)
+    ran = re.findall(r"(\d+) (?:passed|skipped)", result.stdout)
+    assert sum(map(int, ran)) == COUNTS[version]

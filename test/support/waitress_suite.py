@@ -12,7 +12,8 @@ from headwaiter.server.worker import serve
 from headwaiter.settings import Settings
 
 # Tests that can't hold for us, each with its reason.
-EXCLUDED: dict[str, str] = {}
+_TEXT = "the app writes text where bytes are due: we answer 500 instead of an empty 200"
+EXCLUDED: dict[str, str] = {"test_after_write_cb": _TEXT, "test_in_generator": _TEXT}
 
 
 class OurServer:

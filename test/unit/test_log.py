@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 
 import pytest
+from boot import environment
 from headwaiter import log
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,3 +89,40 @@ def test_a_closed_output_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "write", fail)
     log.line("warning")
+
+
+def test_a_full_pipe_drops_lines_and_says_how_many() -> None:
+    """Nobody reads it: no line waits, and the pipe stays as the site's own prints expect it, waiting."""
+    reader, writer = os.pipe()
+    script = """
+import os, sys
+from headwaiter import log
+for number in range(2000):
+    log.line("warning", number=number, msg="x" * 300)
+os.write(2, b"wrote all of them\\n")
+assert os.get_blocking(1)
+sys.stdin.readline()
+log.line("ready")
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=writer, stderr=subprocess.PIPE, env=environment()
+    ) as process:
+        os.close(writer)
+        assert process.stdin
+        assert process.stderr
+        assert process.stderr.readline() == b"wrote all of them\n"
+        lines = os.read(reader, 1_000_000).decode().splitlines()
+        assert all(
+            re.fullmatch(rf"headwaiter at=warning number={number} msg=x+", line) for number, line in enumerate(lines)
+        )
+        process.stdin.close()
+        rest = b""
+        while piece := os.read(reader, 65536):
+            rest += piece
+        os.close(reader)
+        assert process.wait(60) == 0
+    dropped = 2000 - len(lines)
+    assert 0 < dropped < 2000
+    assert rest.decode() == (
+        f'headwaiter at=warning dropped={dropped} msg="Nobody read this log: lines are lost."\nheadwaiter at=ready\n'
+    )

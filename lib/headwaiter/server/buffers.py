@@ -13,6 +13,7 @@ from collections import deque
 from io import BufferedRandom, BufferedReader, BytesIO, FileIO
 from itertools import islice
 from stat import S_ISREG
+from tempfile import _TemporaryFileWrapper
 from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class NoRoomError(OSError):
 
     def __init__(self, message: str) -> None:
         super().__init__(errno.ENOSPC, message)
+
+
+class ShortFileError(Exception):
+    """A file ended before the length that the client was promised."""
 
 
 class Memory:
@@ -185,24 +190,29 @@ class OutBuffer:
 
 
 class FileRange:
-    """What an app handed over as wsgi.file_wrapper, when it is a real file: the kernel copies it (sendfile)."""
+    """`size` bytes of the real `file`, from where it stands: the kernel copies them (sendfile).
 
-    def __init__(self, wrapper: Any, file: IO[bytes]) -> None:
-        self._wrapper = wrapper
-        self._file = file
+    It has a file descriptor of its own, so the app's file can be closed while a slow client is still reading.
+    """
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
         self._start = file.tell()
-        self._remain: int = wrapper.remain
+        self._remain = size
+        self._fd = os.dup(file.fileno())
 
     def __len__(self) -> int:
         return self._remain
 
-    def __bool__(self) -> bool:
-        return True
-
     def send_to(self, sock: Any) -> int:
-        """Send what `sock` takes in one call and return how many bytes that was; raises OSError."""
+        """Send what `sock` takes in one call and return how many bytes that was.
+
+        Raises:
+            OSError: the connection is gone.
+            ShortFileError: the file is shorter than it was.
+
+        """
         try:
-            sent = send_file(sock, self._file.fileno(), self._start, self._remain)
+            sent = send_file(sock, self._fd, self._start, self._remain)
         except (BlockingIOError, InterruptedError):
             return 0
         self._start += sent
@@ -210,28 +220,30 @@ class FileRange:
         return sent
 
     def close(self) -> None:
-        """Close the app's file."""
+        """Close the file descriptor."""
         self._remain = 0
-        self._wrapper.close()
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
-def sendable(wrapper: Any) -> Any:
-    """Return a FileRange for `wrapper` (a ReadOnlyFileBasedBuffer) around a real file, else `wrapper` itself.
+def real_file(file: Any) -> IO[bytes] | None:
+    """Return the regular file on disk that `file` is or merely wraps, flushed; else None.
 
-    Only the standard library's own file types qualify: a GzipFile, say, has a fileno(), but of the packed bytes.
+    Only the standard library's own file types qualify: a GzipFile, say, has a fileno(), but of the packed bytes. A
+    wrapper's read() has to be the file's own, as that of Django's File is; one that decrypts has another.
     """
-    file = wrapper.file
-    inner = getattr(file, "file", file)  # tempfile's and Django's wrappers call it so
-    for candidate in (file, inner):
-        if type(candidate) in (BufferedReader, BufferedRandom, FileIO) and _is_real(candidate):
-            if candidate.writable():
-                candidate.flush()
-            return FileRange(wrapper, candidate)
-    return wrapper
-
-
-def _is_real(file: Any) -> bool:
-    return type(getattr(file, "raw", file)) is FileIO and S_ISREG(os.fstat(file.fileno()).st_mode)
+    while (inner := getattr(file, "file", None)) is not None:  # Django's FieldFile has a File, which has the real one
+        if type(file) is not _TemporaryFileWrapper and file.read != getattr(inner, "read", None):
+            return None
+        file = inner
+    if type(file) not in (BufferedReader, BufferedRandom, FileIO) or type(getattr(file, "raw", file)) is not FileIO:
+        return None
+    if not S_ISREG(os.fstat(file.fileno()).st_mode):
+        return None
+    if file.writable():
+        file.flush()
+    return cast("IO[bytes]", file)
 
 
 class BodyBuffer:
@@ -306,13 +318,13 @@ def write_whole(fd: int, data: Octets, offset: int) -> None:
 
 
 def send_file(sock: Any, fd: int, offset: int, count: int) -> int:
-    """Send up to `count` bytes of the file `fd` from `offset` in one call; raises OSError, also at the file's end."""
+    """Send up to `count` bytes of the file `fd` from `offset` in one call; raises OSError, and ShortFileError."""
     if hasattr(os, "sendfile"):
         sent = os.sendfile(sock.fileno(), fd, offset, min(count, READ_AT_ONCE * 4))
     else:
         sent = sock.send(os.pread(fd, min(count, READ_AT_ONCE), offset))
     if not sent:
-        raise OSError(errno.EIO, "the file became shorter while it was being sent")
+        raise ShortFileError("the file became shorter while it was being sent")
     return sent
 
 

@@ -11,11 +11,11 @@ import socket
 import time
 from typing import Any
 
-from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 
+from headwaiter import log
 from headwaiter.server import proxy_headers
-from headwaiter.server.buffers import OutBuffer, sendable
+from headwaiter.server.buffers import FileRange, OutBuffer, ShortFileError
 from headwaiter.server.errors import RetryLaterError
 from headwaiter.server.request import Parser
 from headwaiter.server.task import AppTask, RefusalTask
@@ -43,11 +43,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     lingering = False  # everything is sent; only the client's last words are awaited
     linger_wanted = False
     answering = False  # bytes of the present answer have been sent
-    bodiless = False  # the present answer ends with its header: to HEAD, 204, 304
     requests: list[Any]  # complete ones, the first of which a pool thread serves
     request: Any = None  # what has come of the next request
     serving: Any = None  # the request that a pool thread answers now, or answered last
-    held: list[Any] | None = None  # pieces that are to leave in one send
     bytes_in = 0
     bytes_out = 0
     rate_from = 0.0  # since when, and from which count, bytes_in is measured against the minimum rate
@@ -56,7 +54,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # noqa: A002  # Waitress's name
         self.worker = server.worker
         super().__init__(server, sock, addr, adj, map=map)
-        self.outbufs = [OutBuffer(self.worker.memory, adj.outbuf_high_watermark)]
+        self.outbufs: list[Any] = [OutBuffer(self.worker.memory, adj.outbuf_high_watermark)]
 
     def parser_class(self, adj: Any) -> Parser:
         """Return a parser for this client's next request."""
@@ -242,7 +240,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
                 self.outbufs.pop(0).close()
                 continue
             try:
-                sent = self._send_from(outbuf)
+                sent = outbuf.send_to(self.socket)
+            except ShortFileError as error:
+                log.line("warning", msg=f"An answer was cut: {error}.")
+                self.will_close = True
+                break
             except OSError:
                 self.will_close = True
                 break
@@ -255,19 +257,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         self.last_activity = time.time()
         return True
 
-    def _send_from(self, outbuf: Any) -> int:
-        if hasattr(outbuf, "send_to"):
-            return int(outbuf.send_to(self.socket))
-        piece = outbuf.get(64 * 1024)
-        if not piece:
-            raise OSError("the app's file ended before the length that it told")
-        try:
-            sent: int = self.socket.send(piece)
-        except (BlockingIOError, InterruptedError):
-            return 0
-        outbuf.skip(sent, True)
-        return sent
-
     # In a pool thread
 
     def service(self) -> None:
@@ -276,7 +265,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             self._forget_requests()  # read ahead while the answer before them ended the connection
             return
         request = self.requests[0]
-        self.answering, self.bodiless, self.serving = False, False, request
+        self.answering, self.serving = False, request
         limit = self.worker.settings.queue_seconds
         if limit and not request.error and self._waited(request) > limit:
             request.error = RetryLaterError("The server is busy. Please try again in a moment.")
@@ -309,29 +298,19 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
     def write_soon(self, data: Any) -> int:
         """Send `data`, or what of it the client takes at once, and keep the rest for the loop to send."""
-        if self.held is not None and not isinstance(data, ReadOnlyFileBasedBuffer):
-            if data:
-                self.held.append(data)
-            return len(data)
-        if not data:
-            return 0
-        if self.bodiless and isinstance(data, ReadOnlyFileBasedBuffer):
-            data.close()
-            return len(data)
         return self.write_pieces([data])
 
-    def write_pieces(self, pieces: list[Any]) -> int:
-        """Send all of `pieces` as write_soon() does, in one system call if possible."""
-        if not self.connected:
-            raise ClientDisconnected
+    def write_pieces(self, pieces: list[bytes], file: FileRange | None = None) -> int:
+        """Send all of `pieces`, or `file`, as write_soon() does; pieces in one system call if possible."""
         total = sum(map(len, pieces))
         with self.outbuf_lock:
             if not self.connected:
+                if file:
+                    file.close()
                 raise ClientDisconnected
             self.answering = True
-            if isinstance(pieces[-1], ReadOnlyFileBasedBuffer):
-                self._append_file(pieces.pop())
-                self._flush_some()
+            if file:
+                self._append_file(file)
             else:
                 self._send_or_keep(pieces, total)
             if self.will_close:
@@ -341,10 +320,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             self.worker.loop.touch(self)
         return total
 
-    def _append_file(self, wrapper: Any) -> None:
-        self.outbufs.append(sendable(wrapper))
+    def _append_file(self, file: FileRange) -> None:
+        self.outbufs.append(file)
         self.outbufs.append(OutBuffer(self.worker.memory, self.adj.outbuf_high_watermark))
-        self.total_outbufs_len += len(wrapper)
+        self.total_outbufs_len += len(file)
+        self._flush_some()
 
     def _send_or_keep(self, pieces: list[Any], total: int) -> None:
         if total < JOIN_BELOW and len(pieces) > 1:

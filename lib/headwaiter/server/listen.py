@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import os
 import socket
 import stat
+from pathlib import Path
 
 from headwaiter.settings import Settings
 
@@ -84,10 +86,18 @@ def _bind_path(path: str, settings: Settings) -> list[socket.socket]:
         _remove_stale(path)
         one.bind(path)
         os.chmod(path, settings.unix_socket_perms)  # noqa: PTH101  # a path as the user wrote it, not a Path
+        atexit.register(_remove_own, Path(path).absolute(), Path(path).stat(), os.getpid())
     except OSError as error:
         one.close()
         raise ListenError(_explain(error, path, None)) from error
     return [one]
+
+
+def _remove_own(path: Path, bound: os.stat_result, pid: int) -> None:
+    """Remove the file of our socket when the process that bound it ends, unless another server put its own there."""
+    with contextlib.suppress(OSError):
+        if os.getpid() == pid and os.path.samestat(path.stat(), bound):
+            path.unlink()
 
 
 def _remove_stale(path: str) -> None:

@@ -1,23 +1,64 @@
-"""Answering one request: Waitress's tasks, with header and first bytes in one send, and a line in the access log."""
+"""Answering one request: calling the app as PEP 3333 says, framing what it returns, and a line in the access log.
+
+Waitress's tasks give the environment and its own error pages; what the app may say, and what is sent, is decided here.
+"""
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterable, Iterator, Sized
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected
-from waitress.task import ErrorTask, WSGITask
+from waitress.task import ErrorTask, WSGITask, hop_by_hop
 from waitress.utilities import build_http_date
 
 from headwaiter.server import access_log, proxy_headers
+from headwaiter.server.buffers import READ_AT_ONCE, FileRange, real_file
 
 _Base: Any = object
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+
+_OURS = frozenset({"Content-Length", "Connection"})  # written from what we know, not from what was said
+
+
+class Framing(NamedTuple):
+    """How the client finds the end of an answer: by chunks or by its length; and whether the connection then closes."""
+
+    chunked: bool
+    close: bool
+
+
+def framing(version: str, connection: str, *, has_length: bool, has_body: bool, head: bool) -> Framing:
+    """Return how to end an answer in HTTP `version` ("1.0", "1.1") to a request with this Connection header.
+
+    `has_body` is False for the statuses that have none, `head` is True for a request that wants none (RFC 9112, 6.3).
+    """
+    options = [option.strip() for option in connection.lower().split(",")]
+    if version == "1.1":
+        chunked = has_body and not has_length and not head
+        return Framing(chunked, close="close" in options or (has_body and not has_length))
+    return Framing(chunked=False, close=not has_length or "keep-alive" not in options or "close" in options)
 
 
 @lru_cache(maxsize=1024)
-def _capitalised(name: str) -> str:
+def header_name(name: str) -> str:
+    """Return `name` as it is sent; raises ValueError where an app may not send it. Only valid names are kept."""
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{name!r} isn't the name of a header: only letters, digits and !#$%&'*+-.^_`|~ may be in it")
+    if name.lower() in hop_by_hop:
+        raise ValueError(f"the header {name} belongs to the server, not to the app (PEP 3333)")
     return "-".join([part.capitalize() for part in name.split("-")])
+
+
+def one_line(what: str, value: str) -> str:
+    """Return `value`; raises ValueError where a client could read more than one line in it (RFC 9110, 5.5)."""
+    if not isinstance(value, str) or "\n" in value or "\r" in value or "\0" in value:
+        raise ValueError(f"{what} is {value!r}: it has to be a str without line breaks and NUL")
+    return value
 
 
 @lru_cache(maxsize=2)
@@ -28,6 +69,9 @@ def _http_date(second: int) -> str:
 class _Answer(_Base):  # type: ignore[misc]
     """What both kinds of task share."""
 
+    complete: bool
+    wrote_header: bool
+    logged_write_excess: bool
     header_bytes = 0
     began = 0.0
     head = False  # HEAD is asked: no body must follow, or the client takes it for the next answer
@@ -51,70 +95,99 @@ class _Answer(_Base):  # type: ignore[misc]
             size = channel.bytes_out + channel.total_outbufs_len - bytes_before - self.header_bytes
             access_log.write(self, size=max(0, size), seconds=time.monotonic() - self.began)
 
+    @property
+    def bodiless(self) -> bool:
+        """Whether the answer ends with its header: to HEAD, 204, 304."""
+        return self.head or not self.has_body
+
+    def set_close_on_finish(self) -> None:
+        """Have the connection closed after this answer; the header says so if it's still to come."""
+        self.close_on_finish = True
+
     def build_response_header(self) -> bytes:
-        """Return the header by Waitress's rules; it closes the connection also when the worker wants it closed."""
-        has_body = self.has_body
-        self.channel.bodiless = self.head or not has_body
+        """Return the header; it closes the connection also when the worker wants it closed."""
+        has_length = self.has_body and self.content_length is not None
+        self.chunked_response, close = framing(
+            self.version,
+            self.request.headers.get("CONNECTION", ""),
+            has_length=has_length,
+            has_body=self.has_body,
+            head=self.head,
+        )
+        # A request that was read already, in the same breath, is answered, too.
+        if close or (self.channel.worker.closes_connections() and len(self.channel.requests) < 2):
+            self.close_on_finish = True
         lines = [f"HTTP/{self.version} {self.status}"]
-        told: dict[str, str] = {}
-        for name, value in self.response_headers:
-            name = _capitalised(name)
-            if name == "Content-Length" and not has_body:
-                continue
-            told[name] = value
-            lines.append(f"{name}: {value}")
-        if has_body and self.content_length is not None and "Content-Length" not in told:
-            told["Content-Length"] = str(self.content_length)
+        if has_length:
             lines.append(f"Content-Length: {self.content_length}")
-        self._frame(lines, "Content-Length" in told, has_body, told.get("Connection"))
-        ident = self.channel.adj.ident
-        if "Server" in told:
-            lines.append(f"Via: {ident or 'waitress'}")
-        elif ident:
-            lines.append(f"Server: {ident}")
-        if "Date" not in told:
-            lines.append(f"Date: {_http_date(int(self.start_time))}")
+        elif self.chunked_response:
+            lines.append("Transfer-Encoding: chunked")
+        if self.close_on_finish:
+            lines.append("Connection: close")
+        elif self.version == "1.0":
+            lines.append("Connection: Keep-Alive")
+        lines += self._other_lines()
         header = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
         self.header_bytes = len(header)
         return header
 
-    def _frame(self, lines: list[str], has_length: bool, has_body: bool, told: str | None) -> None:
-        """Say how the client finds the end of the answer: by its length, by chunks, or when the connection closes."""
-        asked = [option.strip() for option in self.request.headers.get("CONNECTION", "").lower().split(",")]
-        if self.version == "1.1":
-            keep = (has_length or not has_body) and "close" not in asked
-            if not has_length and not self.channel.bodiless:
-                self.chunked_response = True
-                lines.append("Transfer-Encoding: chunked")
-        else:
-            keep = has_length and "keep-alive" in asked and "close" not in asked
-        # A request that was read already, in the same breath, is answered, too.
-        if not keep or (self.channel.worker.closes_connections() and len(self.channel.requests) < 2):
-            self.close_on_finish = True
-        if self.close_on_finish:
-            if told is None:
-                lines.append("Connection: close")
-        elif self.version == "1.0":
-            lines.append("Connection: Keep-Alive")
+    def _other_lines(self) -> list[str]:
+        headers = [(name, value) for name, value in self.response_headers if name not in _OURS]
+        names = {name for name, _ in headers}
+        lines = [f"{name}: {value}" for name, value in headers]
+        ident = self.channel.adj.ident
+        if "Server" in names:
+            lines.append(f"Via: {ident or 'waitress'}")
+        elif ident:
+            lines.append(f"Server: {ident}")
+        if "Date" not in names:
+            lines.append(f"Date: {_http_date(int(self.start_time))}")
+        return lines
 
     def write(self, data: bytes) -> None:
         """Send `data`; with the header in front, in the same send, when that hasn't been sent yet."""
-        if self.head:
-            if data and self.wrote_header and self.content_length is None:
-                raise ClientDisconnected  # nobody hears this stream, which may be endless
-            data = b""
-        if self.wrote_header:
-            super().write(data)
-            return
-        channel = self.channel
-        pieces: list[bytes] = []
-        channel.held = pieces
-        try:
-            super().write(data)
-        finally:
-            channel.held = None
+        if not self.complete:
+            raise RuntimeError("start_response was not called before body written")
+        if not isinstance(data, bytes):
+            data = _as_bytes(data)
+        pieces = []
+        if not self.wrote_header:
+            pieces.append(self.build_response_header())
+            self.wrote_header = True
+        elif self.head and data and self.content_length is None:
+            raise ClientDisconnected  # nobody hears this stream, which may be endless
+        if data:
+            pieces += self._framed(data)
         if pieces:
-            channel.write_pieces(pieces)
+            self.channel.write_pieces(pieces)
+
+    def _framed(self, data: bytes) -> list[bytes]:
+        """Return what is to be sent of `data`: nothing where no body may follow, no more than the length said."""
+        length, written = self.content_length, self.content_bytes_written
+        self.content_bytes_written += len(data)
+        if self.bodiless:
+            return []
+        if self.chunked_response:
+            return [b"%X\r\n" % len(data), data, b"\r\n"]
+        if length is not None and written + len(data) > length:
+            if not self.logged_write_excess:
+                self.logged_write_excess = True
+                self.logger.warning("The app wrote more than its Content-Length of %s: the rest isn't sent", length)
+            data = data[: max(0, length - written)]
+            return [data] if data else []
+        return [data]
+
+
+def _as_bytes(data: Any) -> bytes:
+    if isinstance(data, bytearray | memoryview):
+        return bytes(data)
+    raise TypeError(f"the app's answer has to consist of bytes, not of {type(data).__name__}")
+
+
+def _read(file: Any, size: int) -> Iterator[bytes]:
+    while size > 0 and (piece := file.read(min(size, READ_AT_ONCE))):
+        size -= len(piece)
+        yield piece
 
 
 class AppTask(_Answer, WSGITask):  # type: ignore[misc]
@@ -123,11 +196,70 @@ class AppTask(_Answer, WSGITask):  # type: ignore[misc]
     def execute(self) -> None:
         """Call the app. What would end a thread, such as SystemExit, is an error of the app like any other."""
         try:
-            super().execute()
+            chunks = self.channel.server.application(self.get_environment(), self.start_response)
+            try:
+                self._send(chunks)
+            finally:
+                if hasattr(chunks, "close"):
+                    chunks.close()
         except Exception:
             raise
         except BaseException as error:
             raise RuntimeError(f"the app raised {error!r}") from error
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """Take status and headers, and return write(), as PEP 3333 says; raises ValueError for what can't be sent."""
+        if exc_info:
+            try:
+                if self.wrote_header:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        elif self.complete:
+            raise AssertionError("start_response called a second time without providing exc_info.")
+        if not "2" <= one_line("the status", status)[:1] <= "9":
+            raise ValueError(f"the status {status!r} can't end a request: 200 to 999 and a reason are needed")
+        self.content_length = None
+        self.response_headers = [(header_name(name), one_line(name, value)) for name, value in headers]
+        for name, value in self.response_headers:
+            if name == "Content-Length":
+                if not (value.isascii() and value.isdigit()):
+                    raise ValueError(f"the Content-Length {value!r} isn't a number of bytes")
+                self.content_length = int(value)
+        self.status, self.complete = status, True
+        return self.write
+
+    def _send(self, chunks: Iterable[bytes]) -> None:
+        if isinstance(chunks, ReadOnlyFileBasedBuffer) and not self.wrote_header:
+            chunks = self._open_file(chunks)
+        alone = isinstance(chunks, Sized) and len(chunks) == 1
+        for chunk in chunks:
+            if alone and self.content_length is None and not self.wrote_header:
+                self.content_length = len(chunk)
+            if chunk:  # the header waits for the first byte (PEP 3333)
+                self.write(chunk)
+        length = self.content_length
+        if length is not None and self.content_bytes_written < length and not self.bodiless:
+            self.close_on_finish = True  # or the client would wait for the rest
+            self.logger.warning(
+                "The app wrote %s bytes, its Content-Length is %s: closing", self.content_bytes_written, length
+            )
+
+    def _open_file(self, wrapper: Any) -> Iterable[bytes]:
+        """Hand a real file to the channel; return what this thread has to read, since reading may take long."""
+        size = wrapper.prepare(self.content_length)
+        if not size:
+            return cast("Iterable[bytes]", wrapper)
+        self.content_length = size
+        if self.bodiless:
+            return ()
+        file = real_file(wrapper.file)
+        if file is None:
+            return _read(wrapper.file, size)
+        self.write(b"")
+        self.channel.write_pieces([], FileRange(file, size))
+        self.content_bytes_written = size
+        return ()
 
     def get_environment(self) -> dict[str, Any]:
         """Return the WSGI environment, the router's headers brought into a form that Waitress takes."""

@@ -7,6 +7,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import pytest
 from headwaiter.server import buffers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from waitress.buffers import ReadOnlyFileBasedBuffer
 
 sizes = st.sampled_from([0, 1, 10, 4095, 4096, 5000, 70_000, 1_100_000])
 
@@ -113,40 +113,59 @@ def test_a_body_is_a_file_for_the_app(limit: int) -> None:
     assert memory.used == 0
 
 
-def test_real_files_go_to_the_kernel_and_others_do_not(tmp_path: Path) -> None:
-    """A gzip file has a file descriptor, but of the packed bytes."""
+class Passing:
+    """Wraps a file as Django's File does."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+
+    @property
+    def read(self) -> Any:
+        return self.file.read
+
+
+class Changing(Passing):
+    """What it reads isn't what the file holds."""
+
+    def read(self, size: int = -1) -> bytes:  # type: ignore[override]
+        return bytes(self.file.read(size)[::-1])
+
+
+def test_only_real_files_go_to_the_kernel(tmp_path: Path) -> None:
+    """A gzip file has a file descriptor, but of the packed bytes; a wrapper may change what it reads."""
     plain, packed = tmp_path / "plain", tmp_path / "packed"
     plain.write_bytes(b"0123456789")
     packed.write_bytes(gzip.compress(b"0123456789"))
-    with plain.open("rb") as file:
-        file.read(4)
-        wrapper = ReadOnlyFileBasedBuffer(file)
-        wrapper.prepare()
-        sendable = buffers.sendable(wrapper)
-        assert isinstance(sendable, buffers.FileRange)
-        assert len(sendable) == 6
-    with gzip.open(packed) as file_:
-        wrapper = ReadOnlyFileBasedBuffer(file_)
-        wrapper.prepare()
-        assert buffers.sendable(wrapper) is wrapper
+    with plain.open("rb") as file, gzip.open(packed) as unpacked, plain.open() as text:
+        assert buffers.real_file(file) is file
+        assert buffers.real_file(Passing(Passing(file))) is file
+        for other in (unpacked, text, Changing(file), Passing(Changing(file)), Changing(Passing(file)), BytesIO(b"x")):
+            assert buffers.real_file(other) is None
+    with tempfile.NamedTemporaryFile() as named:
+        assert buffers.real_file(named) is named.file
+    reader, writer = os.pipe()
+    with open(reader, "rb") as pipe, open(writer, "wb"):
+        assert buffers.real_file(pipe) is None
 
 
 def test_a_file_range_starts_where_the_app_stood(pair: tuple[socket.socket, socket.socket]) -> None:
-    """And sends as many bytes as the app promised, also what it has just written."""
+    """It sends as many bytes as the app promised, also what the app has just written and a file that it closed."""
     with tempfile.TemporaryFile() as file:
         file.write(b"0123456789")
         file.seek(3)
-        wrapper = ReadOnlyFileBasedBuffer(file)
-        wrapper.prepare(4)
-        assert received(pair, buffers.sendable(wrapper)) == b"3456"
+        real = buffers.real_file(file)
+        assert real
+        part = buffers.FileRange(real, 4)
+    assert received(pair, part) == b"3456"
+    part.close()
 
 
 def test_a_file_that_became_shorter_is_an_error(pair: tuple[socket.socket, socket.socket]) -> None:
     """The client waits for bytes that don't exist: closing is all that can be done."""
     with tempfile.TemporaryFile() as file:
         file.truncate(1000)
-        wrapper = ReadOnlyFileBasedBuffer(file)
-        wrapper.prepare()
+        part = buffers.FileRange(file, 1000)
         os.truncate(file.fileno(), 0)
-        with pytest.raises(OSError, match="shorter"):
-            buffers.sendable(wrapper).send_to(pair[0])
+        with pytest.raises(buffers.ShortFileError):
+            part.send_to(pair[0])
+        part.close()

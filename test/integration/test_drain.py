@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import threading
 import time
 
@@ -263,3 +264,24 @@ def test_a_drain_ends_under_load_where_new_connections_cannot_be_refused() -> No
         assert 1 <= seconds < 5
         load.stop()
     assert len(load.failures) <= 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_worker_admits_connections_whose_handshake_another_process_refused(processes: int) -> None:
+    """The main process may have set the refusal before a worker knows of the drain: what it accepts has inherited it."""
+    inherited = """
+import socket
+import sys
+real = socket.socket.accept
+def accept(listener):
+    connection, address = real(listener)
+    connection.setsockopt(socket.IPPROTO_IP, 21, 255)  # IP_MINTTL, as set on the listener meanwhile
+    return connection, address
+socket.socket.accept = accept
+"""
+    with workers(processes=processes, before=inherited) as server:
+        client = connect(server.port, timeout=10)
+        time.sleep(0.5)  # what came before it was accepted would be there anyway
+        client.sendall(GET % b"/")
+        assert read_answer(client)[0] == 200

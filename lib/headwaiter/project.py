@@ -187,7 +187,7 @@ def _no_such_module(missing: str) -> str:
 def _missing_dependency(module_name: str, missing: str) -> str:
     top = missing.partition(".")[0]
     return (
-        f"{module_name} imports {missing}, which isn't installed here. Add the package that brings {top} to "
+        f"{module_name} imports {missing}, which isn't installed here. Add the package that provides {top} to "
         f"requirements.txt (or pyproject.toml and its lock file), commit and deploy again. If {top} is a part of "
         f"the site itself, check that it is committed and that {Path.cwd()} is the right directory (--chdir)."
     )

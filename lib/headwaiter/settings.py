@@ -63,7 +63,7 @@ class Settings:
         text,
         SITE,
         "DIRECTORY",
-        "Go there first: the directory that holds manage.py. Default: the one found at build.",
+        "Run in this directory. Default: the one with manage.py, found by the build.",
     )
     settings_module: str | None = option(
         None,
@@ -94,13 +94,13 @@ class Settings:
         flag,
         SIZE,
         "",
-        "Import the site once, before the processes start: they share its memory and start at once.",
+        "Import the site once and fork the processes, which then share its memory and start at once. Default: yes.",
     )
     max_requests: int = option(
-        0, whole("requests", 10_000, high=10**9), SIZE, "N", "Replace a process after so many requests; 0 is never."
+        0, whole("requests", 10_000, high=10**9), SIZE, "N", "Replace a process after this many requests; 0 is never."
     )
     max_memory_mb: int = option(
-        0, whole("megabytes", 400), SIZE, "MB", "Replace a process that has grown over so many megabytes; 0 is never."
+        0, whole("megabytes", 400), SIZE, "MB", "Replace a process that uses more memory than this; 0 is never."
     )
 
     drain_seconds: float = option(
@@ -116,21 +116,21 @@ class Settings:
         flag,
         ROUTER,
         "",
-        "A router in front tells the client's address, scheme and port (X-Forwarded-*). Default: yes on a dyno.",
+        "Take the client's address, scheme and port from X-Forwarded-* headers. Default: yes on a dyno.",
     )
     min_rate: int = option(
         100,
         whole("bytes a second", 100),
         CLIENTS,
         "BYTES",
-        "Drop a client that sends fewer bytes a second for a minute. Default: 100, a 20th of a 2G phone; 0 is never.",
+        "Drop a client that sends fewer bytes a second for a minute. Default: 100, a twentieth of 2G; 0 is never.",
     )
     queue_seconds: float = option(
         30.0,
         seconds(30),
         CLIENTS,
         "SECONDS",
-        "Answer 503 to a request that waited so long for a thread. Default: 30, as the router does; 0 is never.",
+        "Answer 503 to a request that has waited this long for a thread. Default: 30, as the router does; 0 is never.",
     )
 
     db_connections: int | None = option(
@@ -151,7 +151,11 @@ class Settings:
         "Connections to leave for release phase, one-off dynos and psql. Default: at least 2, or a tenth.",
     )
     web_dynos: int | None = option(
-        None, whole("dynos", 1, low=1, high=1000), DATABASE, "N", "Web dynos that share it. Default: app.json's, or 1."
+        None,
+        whole("dynos", 1, low=1, high=1000),
+        DATABASE,
+        "N",
+        "Web dynos that share it. Default: what app.json or the dyno's number says, or the dynos that are connected.",
     )
     db_wait: float = option(
         20.0,
@@ -167,7 +171,7 @@ class Settings:
         seconds(20),
         LOGS,
         "SECONDS",
-        "Log where a request hangs that takes so long. Default: 20, before the router's 30; 0 is never.",
+        "Log the stack of a request that has run this long. Default: 20, before the router's 30; 0 is never.",
     )
 
     listen: tuple[Address, ...] = (("*", addresses.DEFAULT_PORT),)

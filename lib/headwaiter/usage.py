@@ -16,15 +16,15 @@ INDENT = 28
 HEAD = """\
 Usage: headwaiter [options] MODULE:ATTRIBUTE
        headwaiter plan      show how many processes and threads fit the database and the dyno, and why
-       headwaiter check     look for mistakes in the site's settings that hurt on Heroku
+       headwaiter check     find settings of the site that would hurt on Heroku
 
 Serves a WSGI application on Waitress, for example:
 
   headwaiter mysite.wsgi:application
   headwaiter --port=8000 --processes=2 --threads=4 mysite.wsgi:application
 
-Each option has a config var too: --drain-seconds is HEADWAITER_DRAIN_SECONDS, where nothing else is said. Options win
-over config vars. PORT says where to listen; without it that's port 8080.
+Each option has a config var: --drain-seconds is HEADWAITER_DRAIN_SECONDS, unless another name is given below. Options
+take precedence over config vars. The server listens on PORT, or on 8080.
 """
 
 

@@ -159,7 +159,7 @@ def test_every_way_of_saying_nothing_has_its_reason() -> None:
         server.url("locked", password="wr0ng-password"): "it refused the user or password",
         server.url("locked", password="secret").replace("/postgres", "/nowhere"): "it has no database of that name",
         "postgres://u:wr0ng-password@does-not-exist.invalid:5432/d": "the host name isn't known",
-        "postgres://u:wr0ng-password@127.0.0.1:1/d": "nobody listens there",
+        "postgres://u:wr0ng-password@127.0.0.1:1/d": "nothing listens there",
         server.url("nobody_knows_me"): "it refused the user or password",
     }
     for url, reason in cases.items():

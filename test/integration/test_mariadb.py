@@ -108,7 +108,7 @@ def test_limits_of_the_account_and_of_the_server(port: int, tmp_path: Path) -> N
 def test_server_that_says_nothing_is_counted_as_the_smallest_plan(tmp_path: Path) -> None:
     """ClearDB's and JawsDB's smallest allow 10."""
     found = plan(environment(1, "shop", tmp_path))
-    assert (found["limit"], found["databases"][0]["answer"]) == (10, "nobody listens there")
+    assert (found["limit"], found["databases"][0]["answer"]) == (10, "nothing listens there")
 
 
 def test_refused_connect_waits(port: int, tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ def _reason_for_threads(budget: Budget, binding: Limit | None) -> str:
     if inputs.threads:
         return f"the dyno may run {inputs.tasks} processes and threads in all"
     if budget.threads == THREADS_PER_PROCESS:
-        return "more threads in one process bring nothing"
+        return "more threads in one process would not answer more requests"
     if binding and _room(binding, inputs, budget.processes) == min(_rooms(inputs, budget.processes)):
         return f"this dyno may hold {count(_allowance(binding, inputs), 'connection')}"
     return f"the dyno may run {inputs.tasks} processes and threads in all"

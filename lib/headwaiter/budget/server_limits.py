@@ -227,7 +227,7 @@ _REASONS: tuple[tuple[tuple[str | int, ...], str, str], ...] = (
         r"translate host name|Name or service not known|failed to resolve|nodename nor servname|getaddrinfo",
         "the host name isn't known",
     ),
-    ((), r"Connection refused", "nobody listens there"),
+    ((), r"Connection refused", "nothing listens there"),
     ((), r"timeout|timed out", "no answer in time"),
 )
 

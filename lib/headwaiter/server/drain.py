@@ -70,12 +70,12 @@ class Drain:
         log.line(
             "drain",
             reason=reason,
-            requests=worker.dispatcher.busy + len(worker.dispatcher.queue),
+            requests=worker.pool.busy + len(worker.pool.queue),
             connections=len(worker.channels()),
         )
         if not for_good:
             self._close_listeners()  # the others, and our successor, take what is in the queue
-        worker.dispatcher.close_idle_connections()
+        worker.pool.close_idle_connections()
 
     def step(self) -> float:
         """Go on; return in how many seconds to call again."""
@@ -93,8 +93,8 @@ class Drain:
         return 0.05 if now - self.began < 5 else 0.2
 
     def _working(self) -> bool:
-        dispatcher = self.worker.dispatcher
-        return bool(dispatcher.busy or dispatcher.queue)
+        pool = self.worker.pool
+        return bool(pool.busy or pool.queue)
 
     def _take_last_connections(self, now: float) -> None:
         """Accept for a moment as ever, then only what is in the kernel's queue; close when that is empty.

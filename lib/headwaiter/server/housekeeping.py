@@ -18,7 +18,7 @@ MIN_RATE_SECONDS = 60.0  # how long a client may be slower than the minimum rate
 ROOM_FOR = 50  # when there's no room, one connection in this many is closed
 
 
-class Watch:
+class Housekeeping:
     """Looks after the connections and threads of one worker; `tick()` comes from the loop."""
 
     def __init__(self, worker: Any) -> None:
@@ -115,34 +115,34 @@ class Watch:
 
     def _report_slow_requests(self, now: float) -> None:
         limit = self.worker.settings.slow_request_seconds
-        for seat in list(self.worker.dispatcher.seats.values()):
-            channel = seat.work
-            if limit and channel is not None and not seat.reported and now - seat.since > limit:
-                seat.reported = True
-                self._report_slow_request(seat, channel, now)
+        for thread in list(self.worker.pool.threads.values()):
+            channel = thread.work
+            if limit and channel is not None and not thread.reported and now - thread.since > limit:
+                thread.reported = True
+                self._report_slow_request(thread, channel, now)
 
-    def _report_slow_request(self, seat: Any, channel: Channel, now: float) -> None:
+    def _report_slow_request(self, thread: Any, channel: Channel, now: float) -> None:
         try:
             request = channel.requests[0]
         except IndexError:  # it has just ended
             return
         log.line(
             "slow-request",
-            seconds=round(now - seat.since, 1),
+            seconds=round(now - thread.since, 1),
             method=getattr(request, "command", None),
             path=str(getattr(request, "request_uri", "")).split("?", 1)[0],
             request_id=request.headers.get("X_REQUEST_ID"),
-            thread=seat.number,
-            stack=self.worker.dispatcher.stack(seat),
+            thread=thread.number,
+            stack=self.worker.pool.stack(thread),
         )
 
     def _report_queue(self, now: float) -> None:
         if now < self.next_queue_line:
             return
-        delayed, deepest = self.worker.dispatcher.take_delays()
+        delayed, deepest = self.worker.pool.take_delays()
         if delayed:
             self.next_queue_line = now + QUEUE_LINE_SECONDS
-            log.line("queue", waited=delayed, deepest=deepest, threads=len(self.worker.dispatcher.seats))
+            log.line("queue", waited=delayed, deepest=deepest, threads=len(self.worker.pool.threads))
 
     def _report_dropped(self, now: float) -> None:
         if not self.dropped or now < self.next_dropped_line:

@@ -12,8 +12,8 @@ from typing import Any
 from waitress.task import ThreadedTaskDispatcher
 
 
-class Seat:
-    """One thread's place: where it rests, and what it works on."""
+class WorkerThread:
+    """One thread: where it rests, and what it works on."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -30,7 +30,7 @@ class Seat:
         self.work = task
 
 
-class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has no types
+class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has no types
     """Hands each complete request to a resting thread, or queues it.
 
     `on_rest` is called from a thread that found no more work; `close_connections` in each thread before it ends, and
@@ -41,9 +41,9 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         super().__init__()
         self.on_rest = on_rest
         self.close_connections = close_connections
-        self.seats: dict[int, Seat] = {}
-        self.resting: list[Seat] = []
-        self.leaving = 0  # threads that have been told to end and still hold their seat
+        self.threads: dict[int, WorkerThread] = {}
+        self.resting: list[WorkerThread] = []
+        self.leaving = 0  # threads that end, and still count in `threads`
         self.closing = False  # connections close after each request, for nothing more is to come
         self.deepest = 0  # queue depth since the last look, and when it last grew
         self.delayed = 0
@@ -51,7 +51,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
     @property
     def busy(self) -> int:
         """How many threads work on a request."""
-        return len(self.seats) - len(self.resting)
+        return len(self.threads) - len(self.resting)
 
     def has_rest(self) -> bool:
         """Tell whether a thread is free for one more request."""
@@ -60,62 +60,60 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
     def set_thread_count(self, count: int) -> None:
         """Start threads until there are `count`, or let the surplus end after their present work."""
         with self.lock:
-            staying = len(self.seats) - self.leaving - self.stop_count
+            staying = len(self.threads) - self.leaving - self.stop_count
             surplus = [self._leave() for _ in range(staying - count)]
-            free = (number for number in itertools.count() if number not in self.seats)
+            free = (number for number in itertools.count() if number not in self.threads)
             for number in list(itertools.islice(free, max(0, count - staying))):
-                self.seats[number] = Seat(number)
-                self.threads.add(number)
+                self.threads[number] = WorkerThread(number)
                 self.start_new_thread(self.handler_thread, number)
-        for seat in surplus:
-            if seat is not None:
-                seat.wake.release()
+        for thread in surplus:
+            if thread is not None:
+                thread.wake.release()
 
-    def _leave(self) -> Seat | None:
+    def _leave(self) -> WorkerThread | None:
         self.stop_count += 1
         return self.resting.pop() if self.resting else None
 
     def handler_thread(self, thread_no: int) -> None:
         """Work until told to end. No exception of the app ends a thread."""
-        seat = self.seats[thread_no]
-        seat.ident = threading.get_ident()
+        thread = self.threads[thread_no]
+        thread.ident = threading.get_ident()
         try:
-            while self._next(seat):
-                self._work(seat)
+            while self._next(thread):
+                self._work(thread)
         finally:
             self._close_connections()
             with self.lock:
                 self.leaving -= 1
-                self.seats.pop(thread_no, None)
-                self.threads.discard(thread_no)
+                self.threads.pop(thread_no, None)
                 self.thread_exit_cv.notify_all()
 
-    def _next(self, seat: Seat) -> bool:
+    def _next(self, thread: WorkerThread) -> bool:
         """Wait for work; False when this thread shall end. A queued task always goes first."""
         while True:
             with self.lock:
                 if self.queue:
-                    seat.take(self.queue.popleft())
+                    thread.take(self.queue.popleft())
                     return True
                 if self.stop_count:
                     self.stop_count -= 1
                     self.leaving += 1
                     return False
-                self.resting.append(seat)
+                self.resting.append(thread)
             self.on_rest()
-            seat.wake.acquire()
-            if seat.work is not None:
+            thread.wake.acquire()
+            if thread.work is not None:
                 return True
             if self.closing:
                 self._close_connections()
 
-    def _work(self, seat: Seat) -> None:
+    def _work(self, thread: WorkerThread) -> None:
         try:
-            seat.work.service()
+            thread.work.service()
         except BaseException:
-            self.logger.exception("Exception when servicing %r", seat.work)
+            self.logger.exception("Exception when servicing %r", thread.work)
         finally:
-            seat.work = None
+            thread.work = None
         if self.closing:
             self._close_connections()
 
@@ -129,22 +127,22 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         """Give `task` to a resting thread or queue it; from any thread."""
         with self.lock:
             if self.resting and not self.queue:
-                seat = self.resting.pop()
-                seat.take(task)
+                thread = self.resting.pop()
+                thread.take(task)
             else:
                 self.queue.append(task)
                 self.delayed += 1
                 self.deepest = max(self.deepest, len(self.queue))
                 return
-        seat.wake.release()
+        thread.wake.release()
 
     def close_idle_connections(self) -> None:
         """From now on, close a thread's database connections as soon as it has no request: at once where it rests."""
         with self.lock:
             self.closing = True
             woken, self.resting = self.resting, []
-        for seat in woken:
-            seat.wake.release()
+        for thread in woken:
+            thread.wake.release()
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
         """End all threads, waiting up to `timeout` seconds; return whether pending tasks were cancelled."""
@@ -157,13 +155,13 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         self.set_thread_count(0)
         deadline = time.monotonic() + timeout
         with self.lock:
-            while self.seats and time.monotonic() < deadline:
+            while self.threads and time.monotonic() < deadline:
                 self.thread_exit_cv.wait(min(0.1, timeout))
         return cancel_pending
 
-    def stack(self, seat: Seat) -> str:
-        """Return where the thread at `seat` is now, innermost call first: `views.py:12 report < ...`."""
-        frame = sys._current_frames().get(seat.ident or 0)
+    def stack(self, thread: WorkerThread) -> str:
+        """Return where `thread` is now, innermost call first: `views.py:12 report < ...`."""
+        frame = sys._current_frames().get(thread.ident or 0)
         calls: list[str] = []
         while frame is not None and len(calls) < 25:
             code = frame.f_code

@@ -29,10 +29,10 @@ if TYPE_CHECKING or not compat.missing_parts():
     from headwaiter.server.buffers import Memory
     from headwaiter.server.channel import IN, Channel
     from headwaiter.server.drain import Drain, admit
-    from headwaiter.server.housekeeping import Watch
+    from headwaiter.server.housekeeping import Housekeeping
     from headwaiter.server.loop import make_loop
     from headwaiter.server.stats import Stats, resident_mb
-    from headwaiter.server.thread_pool import Dispatcher
+    from headwaiter.server.thread_pool import ThreadPool
 
 LEFT_AT_ONCE = 130  # a second SIGINT: what a shell makes of it
 CONNECTIONS = 10_000  # at most; half of the file descriptors if these are fewer
@@ -95,7 +95,7 @@ class _Server:
             connection.close()
             return True
         if len(self.worker.map) >= server.adj.connection_limit:
-            self.worker.watch.make_room()
+            self.worker.housekeeping.make_room()
         channel = server.channel_class(server, connection, server.fix_addr(address), server.adj, map=server._map)
         self.worker.loop.react(channel, IN)
         return True
@@ -182,10 +182,10 @@ class Worker:
         self.adj.memory = self.memory
         self.map: dict[int, Any] = {}
         self.loop = make_loop(self.map)
-        self.dispatcher = Dispatcher(self._thread_rests, close_database_connections)
-        self.watch = Watch(self)
+        self.pool = ThreadPool(self._thread_rests, close_database_connections)
+        self.housekeeping = Housekeeping(self)
         self.servers: list[Any] = [self._server(application, listener) for listener in listeners]
-        self.dispatcher.set_thread_count(threads)
+        self.pool.set_thread_count(threads)
         if control:
             Orders(self, control)
 
@@ -196,7 +196,7 @@ class Worker:
             self.map,
             True,
             listener,
-            dispatcher=self.dispatcher,
+            dispatcher=self.pool,
             adj=self.adj,
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             bind_socket=False,
@@ -225,7 +225,7 @@ class Worker:
         now = time.monotonic()
         if self.stopping and not (self.drain and self.drain.for_good):
             self._stop()
-        self.watch.tick(now)
+        self.housekeeping.tick(now)
         if now >= self.next_second:
             self.next_second = now + 1.0
             if not self.drain and (reason := self._reason_to_retire()):
@@ -249,15 +249,15 @@ class Worker:
         now = time.monotonic()
         if self.drain or now < self.no_accept_before:
             return False
-        if self.processes > 1 and not self.dispatcher.has_rest():
+        if self.processes > 1 and not self.pool.has_rest():
             self.gated_since = self.gated_since or now
-            queued = len(self.dispatcher.queue)
-            if now - self.gated_since < GATE_SECONDS or queued >= len(self.dispatcher.seats):
+            queued = len(self.pool.queue)
+            if now - self.gated_since < GATE_SECONDS or queued >= len(self.pool.threads):
                 return False
         else:
             self.gated_since = None
         # One at the limit is let in: accept_one() then closes another for it.
-        if len(self.map) <= self.adj.connection_limit or self.watch.make_room():
+        if len(self.map) <= self.adj.connection_limit or self.housekeeping.make_room():
             return True
         self.no_accept_before = now + PAUSE_AFTER_FAILED_ACCEPT
         return False
@@ -268,7 +268,7 @@ class Worker:
 
     def closes_connections(self) -> bool:
         """Tell whether answers end their connection: when draining, and when another process may be less busy."""
-        return self.drain is not None or (self.processes > 1 and bool(self.dispatcher.queue))
+        return self.drain is not None or (self.processes > 1 and bool(self.pool.queue))
 
     def channels(self) -> list[Channel]:
         """Return the open connections."""
@@ -276,7 +276,7 @@ class Worker:
 
     def accept_failed(self, error: OSError) -> None:
         """Make room after accept() failed, most likely for want of file descriptors; wait a little if that can't be."""
-        if error.errno not in (errno.EMFILE, errno.ENFILE) or not self.watch.make_room():
+        if error.errno not in (errno.EMFILE, errno.ENFILE) or not self.housekeeping.make_room():
             self.no_accept_before = time.monotonic() + PAUSE_AFTER_FAILED_ACCEPT
             log.line("warning", msg="A connection couldn't be accepted.", error=str(error), open=len(self.map))
 
@@ -336,7 +336,7 @@ class Worker:
             self.loop.wake()
 
     def _close(self, timeout: float) -> None:
-        self.dispatcher.shutdown(cancel_pending=True, timeout=timeout)
+        self.pool.shutdown(cancel_pending=True, timeout=timeout)
         for channel in self.channels():
             channel.handle_close()
         for server in self.servers:

@@ -269,7 +269,7 @@ def test_a_drain_ends_under_load_where_new_connections_cannot_be_refused() -> No
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_worker_admits_connections_whose_handshake_another_process_refused(processes: int) -> None:
-    """The main process may have set the refusal before a worker knows of the drain: what it accepts has inherited it."""
+    """The main process may refuse before a worker knows of the drain: what that accepts inherits it."""
     inherited = """
 import socket
 import sys

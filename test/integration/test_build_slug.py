@@ -217,12 +217,12 @@ def test_the_sites_own_waitress_wins(prepared: Path, tmp_path: Path) -> None:
     assert not (folder / "build/.heroku/headwaiter/python/waitress").exists()
 
 
-def test_a_cache_that_cannot_be_used_is_an_error(prepared: Path, tmp_path: Path) -> None:
-    """Said with the line that failed, not passed over."""
+def test_our_own_mistake_names_the_line_that_failed(prepared: Path, tmp_path: Path) -> None:
+    """Here a build directory that nobody may write to, which no platform has."""
     folder = tmp_path / "app"
     shutil.copytree(prepared, folder, symlinks=True)
-    shutil.rmtree(folder / "cache")
-    (folder / "cache").touch()
+    shutil.rmtree(folder / "build/.heroku")
+    (folder / "build/.heroku").touch()
     done = compile_in(folder)
     assert done.returncode != 0
     assert b"Internal Error: a command failed with status" in done.stdout
@@ -230,9 +230,10 @@ def test_a_cache_that_cannot_be_used_is_an_error(prepared: Path, tmp_path: Path)
     assert done.stderr == b""
 
 
-def test_run_serves_until_it_is_interrupted() -> None:
+def test_run_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     """`make run` says what to try, which works, ends on SIGINT and leaves neither a process nor a file."""
     command = [sys.executable, str(heroku.BUILDPACK / "test/support/run.py"), "--python", sys.executable]
+    command += ["--cache", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     address = ""

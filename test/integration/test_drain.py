@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -13,6 +12,8 @@ import time
 import pytest
 from boot import PATIENCE, Server, children, eventually
 from worker import connect, read_all, read_answer, wait_until_closed, workers
+
+pytestmark = pytest.mark.server
 
 GET = b"GET %s HTTP/1.1\r\nHost: drain\r\n\r\n"
 ROUNDS = 6  # restarts under load; the benchmark makes 50
@@ -172,10 +173,9 @@ def test_a_worker_that_served_its_time_leaves(setting: str, limit: int) -> None:
         assert server.wait() == 0
 
 
-@pytest.mark.skipif(not shutil.which("unshare") or os.getuid(), reason="needs root and unshare")
-def test_signals_work_for_process_one() -> None:
+def test_signals_work_for_process_one(container: tuple[str, ...]) -> None:
     """Process 1 of a container has no default actions: without a handler SIGTERM is ignored."""
-    with workers(wrapper=("unshare", "--pid", "--fork", "--kill-child")) as server:
+    with workers(wrapper=container) as server:
         (first,) = children(server.pid)
         client = ask(server, b"/sleep?500")
         time.sleep(0.1)

@@ -7,8 +7,11 @@ import signal
 import time
 from collections import Counter
 
+import pytest
 from boot import eventually
 from worker import connect, read_answer, workers
+
+pytestmark = pytest.mark.server
 
 GET = b"GET %s HTTP/1.1\r\nHost: gate\r\n\r\n"
 

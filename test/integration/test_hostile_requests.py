@@ -10,6 +10,8 @@ import pytest
 from boot import Server
 from worker import connect, read_all, read_answer, workers
 
+pytestmark = pytest.mark.server
+
 POST = b"POST /echo HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 HELLO = b"\r\n5\r\nhello\r\n0\r\n\r\n"

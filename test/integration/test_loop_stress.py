@@ -13,6 +13,8 @@ from typing import BinaryIO
 import pytest
 from worker import connect, read_all, read_answer, workers
 
+pytestmark = pytest.mark.server
+
 SWITCHES = "import sys; sys.setswitchinterval(1e-5)"  # the more often threads change places, the more races happen
 # Without regular turns, a lost wake-up isn't healed within a second but lasts longer than a client's patience.
 RARE_TICKS = """

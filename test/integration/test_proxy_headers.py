@@ -11,6 +11,8 @@ import pytest
 import pythons
 from boot import Server, boot
 
+pytestmark = pytest.mark.server
+
 SITE = """
 import django, json, os
 from django.conf import settings

@@ -6,6 +6,8 @@ import pytest
 from boot import Server
 from worker import connect, read_answer, workers
 
+pytestmark = pytest.mark.server
+
 
 def told(server: Server, **headers: str) -> dict[str, str]:
     answer = server.get("/told", {name.replace("_", "-"): value for name, value in headers.items()})

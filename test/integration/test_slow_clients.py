@@ -12,6 +12,8 @@ from boot import PATIENCE, Server, eventually
 from slow_clients import crowd
 from worker import connect, read_all, read_answer, wait_until_closed, workers
 
+pytestmark = pytest.mark.server
+
 GET = b"GET %s HTTP/1.1\r\nHost: slow\r\n\r\n"
 POST = b"POST /upload HTTP/1.1\r\nHost: slow\r\nContent-Length: %d\r\n\r\n"
 HEALTHY = 20  # requests of the healthy client

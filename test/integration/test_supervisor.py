@@ -16,6 +16,8 @@ import pytest
 from boot import LIB, Server, boot, eventually, run, starting
 from shop import APPLICATION, SHOP
 
+pytestmark = pytest.mark.server
+
 APP = """
 import os, signal, threading, time
 with open("imports", "a") as imports:
@@ -253,13 +255,10 @@ def test_a_replacement_that_hangs_in_its_import_does_not_hold_up_the_end(app: Pa
         assert "of draining: killed" not in server.log
 
 
-def test_it_runs_as_process_one_and_collects_orphans(app: Path) -> None:
+def test_it_runs_as_process_one_and_collects_orphans(app: Path, container: tuple[str, ...]) -> None:
     """In a container nothing else would, and signals without a handler would be ignored."""
     (app / "app.py").write_text(APP + "import subprocess\nsubprocess.run(['sh', '-c', 'sleep 0.1 & echo orphan=$!'])\n")
-    wrapper = ("unshare", "--fork", "--pid", "--mount-proc", "--kill-child")
-    if subprocess.run([*wrapper, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("this machine allows no namespaces")
-    with boot(app, "--processes=2", "app:application", wrapper=wrapper) as server:
+    with boot(app, "--processes=2", "app:application", wrapper=container) as server:
         first = server.children()[0]
         assert server.get("/parent").text == "1"
         eventually(lambda: "zombie" not in zombies(first))

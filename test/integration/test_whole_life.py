@@ -6,13 +6,14 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 import pythons
 from boot import Server, boot, children, eventually, run, starting
+
+pytestmark = pytest.mark.server
 
 SITE = """
 import os, time
@@ -122,15 +123,6 @@ def test_a_waitress_without_a_part(site: Path, lost: str, named: str) -> None:
         assert {server.get("/").text for _ in range(5)} == {"hello"}
         assert server.stop() == 0
         assert "Traceback" not in server.log
-
-
-@pytest.fixture
-def container() -> tuple[str, ...]:
-    """The command in front that makes the server process 1, as in Docker; `starting()` then sees it as a child."""
-    wrapper = ("unshare", "--fork", "--pid", "--mount-proc", "--kill-child")
-    if subprocess.run([*wrapper, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("this machine allows no namespaces")
-    return wrapper
 
 
 def test_process_one_drains(site: Path, container: tuple[str, ...]) -> None:

@@ -20,6 +20,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pythons
+
 ROOT = Path(__file__).resolve().parents[2]
 MANAGERS = ROOT / ".tools/managers/bin"
 LOCKS = {"Pipfile.lock": "pipenv", "requirements.txt": "pip", "poetry.lock": "poetry", "uv.lock": "uv"}
@@ -108,11 +110,9 @@ def find_python(build_dir: Path, given: str | None) -> str:
         text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
         match = re.search(pattern, text, flags=re.MULTILINE)
         if match:
-            found = shutil.which(f"python{match[1]}") or next(
-                iter(sorted(Path.home().glob(f".pyenv/versions/{match[1]}.*/bin/python"), reverse=True)), None
-            )
+            found = pythons.interpreter(match[1])
             if found:
-                return str(found)
+                return found
             say(f"       {name} asks for Python {match[1]}, which isn't here")
     return sys._base_executable  # type: ignore[attr-defined,no-any-return] # no environment within an environment
 

@@ -30,25 +30,37 @@ def _works(path: str) -> bool:
 
 
 def available() -> list[str]:
-    """Return the versions that can be tested here: an interpreter and a lock file are there."""
-    return [version for version in VERSIONS if (LOCKS / f"{version}.txt").exists() and interpreter(version)]
+    """Return the versions that can be tested here: made already, or an interpreter and a lock file are there."""
+    return [version for version in VERSIONS if _is_made(version) or interpreter(version)]
+
+
+def _digest(version: str) -> str:
+    return hashlib.sha256((LOCKS / f"{version}.txt").read_bytes()).hexdigest()
+
+
+def _is_made(version: str) -> bool:
+    done = VENVS / version / "made-from"
+    return done.exists() and done.read_text() == _digest(version)
 
 
 def python(version: str) -> str:
     """Return the Python of `version`'s virtual environment; the first call makes it from its lock file."""
-    lock = LOCKS / f"{version}.txt"
     home = VENVS / version
-    VENVS.mkdir(parents=True, exist_ok=True)
-    with (VENVS / f"{version}.lock").open("w") as waiting:  # pytest-xdist's processes make it once
-        fcntl.flock(waiting, fcntl.LOCK_EX)
-        digest = hashlib.sha256(lock.read_bytes()).hexdigest()
-        done = home / "made-from"
-        if not (done.exists() and done.read_text() == digest):
-            shutil.rmtree(home, ignore_errors=True)
-            found = interpreter(version)
-            assert found, f"Python {version} isn't here: choose from available()"
-            subprocess.run([found, "-m", "venv", home], check=True)
-            pip = [home / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-            subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", lock], check=True)
-            done.write_text(digest)
+    if not _is_made(version):
+        VENVS.mkdir(parents=True, exist_ok=True)
+        with (VENVS / f"{version}.lock").open("w") as waiting:  # pytest-xdist's processes make it once
+            fcntl.flock(waiting, fcntl.LOCK_EX)
+            if not _is_made(version):
+                _make(version, home)
     return str(home / "bin" / "python")
+
+
+def _make(version: str, home: Path) -> None:
+    shutil.rmtree(home, ignore_errors=True)
+    found = interpreter(version)
+    assert found, f"Python {version} isn't here: choose from available()"
+    print(f"Making {home.relative_to(VENVS.parents[1])}", flush=True)
+    subprocess.run([found, "-m", "venv", home], check=True)
+    pip = [home / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", LOCKS / f"{version}.txt"], check=True)
+    (home / "made-from").write_text(_digest(version))

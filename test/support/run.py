@@ -52,6 +52,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--default-web", action="store_true", help="the buildpack's web command, whatever the Procfile says"
     )
+    parser.add_argument("--cache", type=Path, default=heroku.BUILDPACK / ".run/cache", help="for the build caches")
     parser.add_argument("--no-release", action="store_true", help="leave the Procfile's release process out")
     parser.add_argument("--check", action="store_true", help="end after the first answered request")
     return parser.parse_args(argv)
@@ -141,7 +142,7 @@ def main(argv: list[str]) -> int:
     if not options.app.is_dir():
         print(f"Error: {options.app} isn't a directory. APP names the repository of a Django site.")
         return 1
-    cache_dir = heroku.BUILDPACK / ".run/cache" / options.app.resolve().name
+    cache_dir = options.cache / options.app.resolve().name
     work = Path(tempfile.mkdtemp(prefix="headwaiter-run-"))
     try:
         slug = heroku.build(

@@ -1,13 +1,18 @@
 """`make test`: the shunit2 suites, then pytest; ends with the totals, and with status 1 when anything failed.
 
-Usage: suites.py [NAME]
+Usage: suites.py [--all] [NAME]
 
-NAME picks the files that have it in their name. The suites run as heroku-buildpack-testrunner runs them: from another
-directory, with BUILDPACK_HOME set; with the real one's asserts where BUILDPACK_TEST_RUNNER_HOME names it.
+NAME picks the files that have it in their name. Everything runs as an ordinary user (as_user.sh). Root, where it starts
+this, afterwards runs what needs its privileges and, with --all, the server's tests once more.
+
+The suites run as heroku-buildpack-testrunner runs them: from another directory, with BUILDPACK_HOME set; with the real
+one's asserts where BUILDPACK_TEST_RUNNER_HOME names it.
 """
 
 from __future__ import annotations
 
+import argparse
+import compileall
 import os
 import re
 import shutil
@@ -16,11 +21,43 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
+from dataclasses import dataclass
 from pathlib import Path
 
+import pythons
+import waitress_sdists
+
 ROOT = Path(__file__).resolve().parents[2]
+AS_USER = [str(Path(__file__).with_name("as_user.sh"))]
 DEBIAN_SHUNIT2 = ROOT / ".tools/debian/usr/bin/shunit2"
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass
+class Totals:
+    """How many tests passed, failed, and were skipped."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, other: Totals) -> None:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed{f', {self.skipped} skipped' if self.skipped else ''}"
+
+
+def prepare() -> None:
+    """Make what the tests use but may not write: an ordinary user of root's checkout can't."""
+    for version in pythons.available():
+        pythons.python(version)
+    for version in waitress_sdists.HASHES:
+        waitress_sdists.sdist(version)
+    for folder in ("lib", "test"):
+        compileall.compile_dir(ROOT / folder, quiet=2)
 
 
 def shunit2() -> str:
@@ -30,15 +67,18 @@ def shunit2() -> str:
     return shutil.which("shunit2") or str(DEBIAN_SHUNIT2)
 
 
-def run_suite(suite: Path) -> tuple[int, int]:
-    """Run a shunit2 suite; how many of its tests passed and failed. One that ran none has failed."""
+def run_suite(suite: Path) -> Totals:
+    """Run a shunit2 suite. One that ran no test has failed."""
     print(f"\n{suite.name}", flush=True)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as elsewhere:
-        environment = {**os.environ, "BUILDPACK_HOME": str(ROOT)}
-        done = subprocess.run(
-            [shunit2(), str(suite)], cwd=elsewhere, env=environment, capture_output=True, check=False, timeout=900
-        )
+    done = subprocess.run(
+        [*AS_USER, shunit2(), str(suite)],
+        cwd="/",
+        env={**os.environ, "BUILDPACK_HOME": str(ROOT)},
+        capture_output=True,
+        check=False,
+        timeout=900,
+    )
     output = ESCAPES.sub("", (done.stdout + done.stderr).decode(errors="replace"))
     ran = re.search(r"^Ran (\d+) tests?\.", output, re.MULTILINE)
     tests = int(ran[1]) if ran else 0
@@ -48,40 +88,51 @@ def run_suite(suite: Path) -> tuple[int, int]:
         failed = max(failed, 1)
         print(output)
     print(f"  {tests} tests in {time.monotonic() - started:.0f} s{', FAILED' if failed else ''}", flush=True)
-    return max(tests - failed, 0), failed
+    return Totals(max(tests - failed, 0), failed)
 
 
-def run_pytest(name: str) -> tuple[int, int, int]:
-    """Run pytest; how many tests passed, failed and were skipped."""
-    print("\npytest", flush=True)
+def run_pytest(files: list[Path], marks: str, *, as_user: bool) -> Totals:
+    """Run those tests of the files that the expression of markers picks; none is no failure."""
     with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder) / "results.xml"
-        options = ["-n", "2", "--dist", "loadfile", "-q", f"--junit-xml={results}"]
-        files = [str(path) for path in sorted(ROOT.glob("test/*/**/test_*.py")) if name in path.name]
-        if not files:
-            return 0, 0, 0
-        status = subprocess.run([sys.executable, "-m", "pytest", *options, *files], cwd=ROOT, check=False).returncode
+        Path(folder).chmod(0o777)
+        results = Path(folder, "results.xml")
+        command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-q", f"--junit-xml={results}"]
+        prefix = AS_USER if as_user else []
+        done = subprocess.run([*prefix, *command, "-m", marks, *files], cwd=ROOT, check=False)
+        if done.returncode == 5:  # no test was collected: https://docs.pytest.org/en/stable/reference/exit-codes.html
+            return Totals()
         if not results.exists():
-            return 0, 1, 0
+            return Totals(failed=1)
         suite = next(ET.parse(results).getroot().iter("testsuite"))
-    failed, skipped = int(suite.get("failures", 0)) + int(suite.get("errors", 0)), int(suite.get("skipped", 0))
-    return int(suite.get("tests", 0)) - failed - skipped, max(failed, int(bool(status))), skipped
+    tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+    failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+    return Totals(tests - failed - skipped, max(failed, int(bool(done.returncode))), skipped)
 
 
 def main(argv: list[str]) -> int:
     """Run everything, or what the name picks."""
-    name = argv[0] if argv else ""
-    passed = failed = 0
+    parser = argparse.ArgumentParser(prog="suites.py", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("name", nargs="?", default="")
+    options = parser.parse_args(argv)
+    is_root = os.getuid() == 0
+
+    prepare()
+    totals = Totals()
     for suite in sorted(ROOT.glob("test/*_test.sh")):
-        if name in suite.name:
-            more_passed, more_failed = run_suite(suite)
-            passed, failed = passed + more_passed, failed + more_failed
-    more_passed, more_failed, skipped = run_pytest(name)
-    passed, failed = passed + more_passed, failed + more_failed
-    print(f"\n{passed} passed, {failed} failed{f', {skipped} skipped' if skipped else ''}")
-    if not passed:
-        print(f"No test has {name!r} in its file's name.")
-    return 1 if failed or not passed else 0
+        if options.name in suite.name:
+            totals.add(run_suite(suite))
+    files = sorted(path for path in ROOT.glob("test/*/**/test_*.py") if options.name in path.name)
+    if files:
+        print("\npytest", flush=True)
+        totals.add(run_pytest(files, "not root" if is_root else "", as_user=True))
+    if files and is_root:
+        print("\npytest, as root", flush=True)
+        totals.add(run_pytest(files, "root or server" if options.all else "root", as_user=False))
+    print(f"\n{totals}")
+    if not totals.passed:
+        print(f"No test has {options.name!r} in its file's name.")
+    return 1 if totals.failed or not totals.passed else 0
 
 
 if __name__ == "__main__":

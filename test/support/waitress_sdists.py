@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import subprocess
 import sys
-import tarfile
+import tempfile
 from pathlib import Path
 
 HASHES = {
@@ -18,12 +18,13 @@ HOME = Path(__file__).parents[2] / ".tools" / "waitress"
 
 def sdist(version: str) -> Path:
     """Return the unpacked source distribution of Waitress `version`: `src/waitress` and `tests`."""
-    HOME.mkdir(parents=True, exist_ok=True)
     unpacked = HOME / f"waitress-{version}"
-    with (HOME / f"{version}.lock").open("w") as waiting:  # pytest-xdist's processes fetch it once
-        fcntl.flock(waiting, fcntl.LOCK_EX)
-        if not (unpacked / "PKG-INFO").exists():
-            _fetch(version)
+    if not (unpacked / "PKG-INFO").exists():
+        HOME.mkdir(parents=True, exist_ok=True)
+        with (HOME / f"{version}.lock").open("w") as waiting:  # pytest-xdist's processes fetch it once
+            fcntl.flock(waiting, fcntl.LOCK_EX)
+            if not (unpacked / "PKG-INFO").exists():
+                _fetch(version)
     return unpacked
 
 
@@ -35,5 +36,6 @@ def _fetch(version: str) -> None:
     subprocess.run([*pip, *options, f"--dest={HOME}", "-r", requirements], check=True, timeout=120)
     archive = HOME / f"waitress-{version}.tar.gz"
     assert hashlib.sha256(archive.read_bytes()).hexdigest() == HASHES[version]
-    with tarfile.open(archive) as tar:
-        tar.extractall(HOME, filter="data")
+    with tempfile.TemporaryDirectory(dir=HOME) as folder:
+        subprocess.run(["tar", "-xzf", archive, "-C", folder, "--no-same-owner"], check=True)
+        Path(folder, f"waitress-{version}").rename(HOME / f"waitress-{version}")

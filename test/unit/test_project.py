@@ -83,7 +83,7 @@ def test_the_sites_own_error_keeps_its_traceback_without_our_frames(site: Path) 
     assert "failed with ValueError: SECRET_KEY" in str(error)
     assert "ZeroDivisionError" in error.details
     assert "importlib" not in error.details
-    assert "headwaiter" not in error.details
+    assert "lib/headwaiter" not in error.details
 
 
 @pytest.mark.parametrize("read", ["os.environ['NOT_A_CONFIG_VAR']", "{}['NOT_A_CONFIG_VAR']"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -58,7 +57,8 @@ def test_new_connections_are_dropped_and_queued_ones_work(kind: str) -> None:
             assert client.recv(6) == b"answer"
 
 
-@pytest.mark.skipif(os.getuid() != 0 or not Path("/dev/net/tun").exists(), reason="needs root and /dev/net/tun")
+@pytest.mark.root
+@pytest.mark.skipif(not Path("/dev/net/tun").exists(), reason="needs /dev/net/tun: sudo modprobe tun")
 def test_a_handshake_under_way_becomes_a_connection_that_works() -> None:
     """Its socket inherits the refusal: without admit() it would be deaf for ever. Over a network interface."""
     with listening("dual stack") as listener, HalfOpenClient(listener.getsockname()[1]) as client:

@@ -10,10 +10,12 @@ run: tools
 test: tools
 	@$(PYTHON) test/support/suites.py $(TEST)
 
-# make test-all: with the package managers, and once more what concerns the server as root, where root starts it.
+# make test-all: also the slow tests, with package managers, databases and other programs that it brings into .tools;
+# where root starts it, what concerns the server runs once more as root. TEST_OPTIONS=--strict: hardly a test may be skipped.
 test-all: tools
 	@test/support/tools.sh managers
-	@$(PYTHON) test/support/suites.py --all $(TEST)
+	@test/support/tools.sh programs
+	@$(PYTHON) test/support/suites.py --all $(TEST_OPTIONS) $(TEST)
 
 lint: tools
 	@test/support/lint.sh check
@@ -27,6 +29,7 @@ lock:
 # make bench [BENCH_OPTIONS=--quick]: measure, as an ordinary user.
 bench: tools
 	@test/support/tools.sh bench
+	@test/support/tools.sh programs
 	@$(PYTHON) test/bench/__main__.py $(BENCH_OPTIONS)
 
 tools:

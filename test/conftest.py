@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
+
+os.environ["PATH"] = (
+    f"{Path(__file__).parents[1] / '.tools/bin'}:{os.environ['PATH']}"  # test/support/tools.sh programs
+)
 
 NEEDS_ROOT = pytest.mark.skip(reason="needs root: sudo make test")
 

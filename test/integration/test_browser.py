@@ -17,7 +17,7 @@ import pytest
 import run
 from router import router
 
-pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason=browser.MISSING)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(browser.PROGRAM is None, reason=browser.MISSING)]
 
 SAMPLE = heroku.BUILDPACK / "test/fixtures/sample_site"
 CONFIG_VARS = {"SECRET_KEY": "of-a-test", "HTTPS_ONLY": "yes"}

@@ -13,6 +13,7 @@ import run
 
 FIXTURES = heroku.BUILDPACK / "test/fixtures"
 MANAGERS = heroku.BUILDPACK / ".tools/managers/bin"
+MANAGER_NAMES = ["pip", *(pytest.param(name, marks=pytest.mark.slow) for name in ("pipenv", "poetry", "uv"))]
 HAS_PIP = {"pip": True, "pipenv": True, "poetry": False, "uv": False}
 
 
@@ -29,7 +30,7 @@ def site(folder: Path, manager: str, directory: str = ".") -> Path:
     if manager == "pip":
         (repository / "requirements.txt").write_text("django<5.3\n")
     elif not (MANAGERS / manager).exists():
-        pytest.skip(f"{manager} isn't here: test/support/tools.sh managers")
+        pytest.skip(f"needs {manager}: make test-all")
     else:
         shutil.copytree(FIXTURES / "managers" / manager, repository, dirs_exist_ok=True)
     return repository
@@ -45,7 +46,7 @@ def first_answer(slug: heroku.Slug) -> int | None:
         heroku.stop_dyno(dyno)
 
 
-@pytest.mark.parametrize("manager", HAS_PIP)
+@pytest.mark.parametrize("manager", MANAGER_NAMES)
 def test_each_package_manager(manager: str, tmp_path: Path) -> None:
     """Waitress gets into the slug with and without a pip there, and the site answers."""
     slug = heroku.build(site(tmp_path, manager), tmp_path / "app", cache_dir=tmp_path / "cache", python=sys.executable)
@@ -55,7 +56,7 @@ def test_each_package_manager(manager: str, tmp_path: Path) -> None:
     assert first_answer(slug) == 200
 
 
-@pytest.mark.parametrize("manager", HAS_PIP)
+@pytest.mark.parametrize("manager", MANAGER_NAMES)
 def test_a_run_of_heroku_ci(manager: str, tmp_path: Path, cache: Path) -> None:
     """The build directory is /app itself and nothing is exported: test-compile, .profile.d, test."""
     repository = site(tmp_path, manager)
@@ -101,7 +102,7 @@ def test_a_site_in_a_directory_of_the_repository(directory: str, command: str, t
     assert first_answer(slug) == 200
 
 
-@pytest.mark.parametrize("manager", HAS_PIP)
+@pytest.mark.parametrize("manager", MANAGER_NAMES)
 def test_packages_below_the_root(manager: str, tmp_path: Path, cache: Path) -> None:
     """heroku/python finds none; the command that the error and docs/platforms.md give makes the build pass."""
     repository = site(tmp_path, manager)

@@ -295,7 +295,7 @@ def test_pending_migrations_on_a_real_database(tmp_path: Path) -> None:
     assert result.out == "headwaiter check found no issues (0 silenced).\n"
 
 
-@pytest.mark.parametrize("version", pythons.available())
+@pytest.mark.parametrize("version", pythons.parameters())
 def test_every_python_and_django(tmp_path: Path, version: str) -> None:
     """The same findings from Django 4.2 to the newest, whatever Waitress is there."""
     result = check(bad_site(tmp_path), "--json", python=pythons.python(version))

@@ -13,7 +13,7 @@ import pythons
 from shop import APPLICATION, SHOP
 
 
-@pytest.mark.parametrize("version", pythons.available())
+@pytest.mark.parametrize("version", pythons.parameters())
 def test_connect_waits_and_names_itself(version: str) -> None:
     """A role whose connections are all taken at first: 6 requests, 6 answers, from connections named web.1."""
     server = postgres.server()

@@ -84,7 +84,9 @@ def test_idle_connections_do_not_keep_the_gate_shut() -> None:
     with workers(threads=1, processes=2) as server:
         silent = [connect(server.port) for _ in range(200)]
         assert server.get("/").status == 200
-        assert silent
+        for client in silent:
+            client.sendall(GET % b"/")
+        assert [read_answer(client)[0] for client in silent] == [200] * 200
 
 
 def test_behind_a_router_a_request_that_nobody_accepted_in_time_gets_503() -> None:

@@ -36,7 +36,9 @@ PATIENCE = 60.0  # seconds until a test gives up
 SECRET = "made-up-secret-for-a-test"
 MIGRATE = "python manage.py migrate --noinput"
 
-needs_herokuish = pytest.mark.skipif(not HEROKUISH, reason="HEROKUISH_DIR names no checkout of gliderlabs/herokuish")
+needs_herokuish = pytest.mark.skipif(
+    not HEROKUISH, reason="opt-in: HEROKUISH_DIR=path/to/herokuish make test TEST=herokuish"
+)
 
 # What a container has around include/*.bash. Users stay as they are: everything runs as whoever runs the tests.
 CONTAINER = """\

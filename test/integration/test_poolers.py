@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from shop import APPLICATION, SHOP, alias, plan
 
-with_pgbouncer = pytest.mark.skipif(pgbouncer.PROGRAM is None, reason="pgbouncer isn't installed")
+with_pgbouncer = pytest.mark.skipif(pgbouncer.PROGRAM is None, reason="needs PgBouncer: make test-all")
 
 
 def through(port: int, **more: Any) -> dict[str, str]:

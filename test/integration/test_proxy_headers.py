@@ -47,7 +47,7 @@ ROUTER = {
 }
 
 
-@pytest.fixture(scope="module", params=pythons.available())
+@pytest.fixture(scope="module", params=pythons.parameters())
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("site")
     (directory / "site_under_test.py").write_text(SITE)

@@ -209,7 +209,8 @@ def test_a_stream_ends_when_its_client_leaves() -> None:
         healthy(server)
 
 
-@pytest.mark.skipif(not shutil.which("slowhttptest"), reason="needs slowhttptest")
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("slowhttptest"), reason="needs slowhttptest: make test-all")
 @pytest.mark.parametrize("mode", ["-H", "-B", "-R", "-X"])
 def test_slowhttptest_does_not_bring_it_down(mode: str) -> None:
     """Somebody else's attacker: slow headers, slow bodies, Range headers, slow reading."""

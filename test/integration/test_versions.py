@@ -44,7 +44,7 @@ def scenario(server: Server) -> None:
     assert "at=warning" not in server.log
 
 
-@pytest.mark.parametrize("version", pythons.available())
+@pytest.mark.parametrize("version", pythons.parameters())
 def test_every_python(version: str) -> None:
     """From 3.10 on, as many as this machine has."""
     with workers(threads=2, python=pythons.python(version)) as server:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from waitress_sdists import HASHES, sdist
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 COUNTS = {"2.1.2": 69, "3.0.2": 137}  # of the older version over TCP alone: the same code serves Unix sockets
 OPTIONS = ["-p", "waitress_suite", "-p", "no:cacheprovider", "-o", "addopts=", "-q", "-n2"]

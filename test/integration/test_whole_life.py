@@ -85,7 +85,7 @@ def live(server: Server, site: Path) -> None:
     assert "Traceback" not in server.log
 
 
-@pytest.mark.parametrize("version", pythons.available())
+@pytest.mark.parametrize("version", pythons.parameters())
 def test_every_python(site: Path, version: str) -> None:
     """Boot, a request, a killed worker, the access log, a drain with requests running and waiting; a broken site."""
     python = pythons.python(version)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-MISSING = "Chromium isn't installed: apt-get install chromium"
+MISSING = "needs Chromium: apt-get install chromium"
 PATIENCE = 60.0  # seconds
 
 

@@ -17,12 +17,12 @@ if [[ ! -x .tools/lock/bin/pip-compile ]]; then
 	"${python}" -m venv .tools/lock
 	.tools/lock/bin/pip install --quiet --require-hashes --requirement <(
 		awk '/^[a-z]/ { keep = /^(build|click|packaging|pip|pip-tools|pyproject-hooks|setuptools|tomli|typing-extensions|wheel)==/ } keep' \
-			requirements/test.txt
+			test/requirements/test.txt
 	)
 fi
 
 export CUSTOM_COMPILE_COMMAND="make lock"
-for lock in lib/requirements requirements/test requirements/bench requirements/managers test/fixtures/sample_site/requirements; do
+for lock in lib/requirements test/requirements/test test/requirements/bench test/requirements/managers test/fixtures/sample_site/requirements; do
 	echo "${lock}.txt"
 	.tools/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 		--no-emit-options --output-file "${lock}.txt" "${@}" "${lock}.in"

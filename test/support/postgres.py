@@ -57,8 +57,7 @@ class Postgres:
     def __init__(self, version: int, **config: object) -> None:
         self.version = version
         self.folder = programs()[version]
-        # Short: a Unix socket's path may have 107 bytes.
-        self.directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        self.directory = Path(tempfile.mkdtemp(prefix="pg-"))
         self.port = _free_port()
         self._config = {"fsync": "off", "max_connections": 100, "listen_addresses": "127.0.0.1", **config}
         self._process: subprocess.Popen[bytes] | None = None

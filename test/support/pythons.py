@@ -34,6 +34,19 @@ def available() -> list[str]:
     return [version for version in VERSIONS if _is_made(version) or interpreter(version)]
 
 
+def parameters() -> list[object]:
+    """Return every supported version, for pytest's parametrize; what isn't here is skipped, not passed over."""
+    import pytest
+
+    here = available()
+    missing = [
+        pytest.param(version, marks=pytest.mark.skip(reason=f"needs Python {version}: pyenv install {version}"))
+        for version in VERSIONS
+        if version not in here
+    ]
+    return [*here, *missing]
+
+
 def _digest(version: str) -> str:
     return hashlib.sha256((LOCKS / f"{version}.txt").read_bytes()).hexdigest()
 

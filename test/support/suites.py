@@ -1,9 +1,10 @@
 """`make test`: the shunit2 suites, then pytest; ends with the totals, and with status 1 when anything failed.
 
-Usage: suites.py [--all] [NAME]
+Usage: suites.py [--all] [--strict] [NAME]
 
 NAME picks the files that have it in their name. Everything runs as an ordinary user (as_user.sh). Root, where it starts
-this, afterwards runs what needs its privileges and, with --all, the server's tests once more.
+this, afterwards runs what needs its privileges. --all adds the slow tests and, as root, the server's once more.
+--strict fails where a test was skipped for another reason than those in MAY_SKIP.
 
 The suites run as heroku-buildpack-testrunner runs them: from another directory, with BUILDPACK_HOME set; with the real
 one's asserts where BUILDPACK_TEST_RUNNER_HOME names it.
@@ -21,7 +22,9 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pythons
@@ -30,6 +33,7 @@ import waitress_sdists
 ROOT = Path(__file__).resolve().parents[2]
 AS_USER = [str(Path(__file__).with_name("as_user.sh"))]
 DEBIAN_SHUNIT2 = ROOT / ".tools/debian/usr/bin/shunit2"
+MAY_SKIP = ("opt-in: ", "needs Python 3.")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -39,7 +43,7 @@ class Totals:
 
     passed: int = 0
     failed: int = 0
-    skipped: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)  # by reason
 
     def add(self, other: Totals) -> None:
         self.passed += other.passed
@@ -47,7 +51,8 @@ class Totals:
         self.skipped += other.skipped
 
     def __str__(self) -> str:
-        return f"{self.passed} passed, {self.failed} failed{f', {self.skipped} skipped' if self.skipped else ''}"
+        skipped = f", {self.skipped.total()} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
 
 
 def prepare() -> None:
@@ -69,7 +74,6 @@ def shunit2() -> str:
 
 def run_suite(suite: Path) -> Totals:
     """Run a shunit2 suite. One that ran no test has failed."""
-    print(f"\n{suite.name}", flush=True)
     started = time.monotonic()
     done = subprocess.run(
         [*AS_USER, shunit2(), str(suite)],
@@ -87,7 +91,9 @@ def run_suite(suite: Path) -> Totals:
     if done.returncode or not tests:
         failed = max(failed, 1)
         print(output)
-    print(f"  {tests} tests in {time.monotonic() - started:.0f} s{', FAILED' if failed else ''}", flush=True)
+    print(
+        f"\n{suite.name}: {tests} tests in {time.monotonic() - started:.0f} s{', FAILED' if failed else ''}", flush=True
+    )
     return Totals(max(tests - failed, 0), failed)
 
 
@@ -104,34 +110,52 @@ def run_pytest(files: list[Path], marks: str, *, as_user: bool) -> Totals:
         if not results.exists():
             return Totals(failed=1)
         suite = next(ET.parse(results).getroot().iter("testsuite"))
-    tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+    skipped = Counter(case.get("message", "") for case in suite.iter("skipped"))
     failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-    return Totals(tests - failed - skipped, max(failed, int(bool(done.returncode))), skipped)
+    passed = int(suite.get("tests", 0)) - failed - skipped.total()
+    return Totals(passed, max(failed, int(bool(done.returncode))), skipped)
+
+
+def run_all(name: str, *, slow: bool) -> Totals:
+    """Run the suites beside pytest, for both wait a lot; then what root has to run."""
+    totals = Totals()
+    suites = [path for path in sorted(ROOT.glob("test/*_test.sh")) if name in path.name]
+    files = sorted(path for path in ROOT.glob("test/*/**/test_*.py") if name in path.name)
+    marks = ["not root"] if os.getuid() == 0 else []
+    marks += [] if slow or name else ["not slow"]
+    with ThreadPoolExecutor(1) as beside:
+        running = [beside.submit(run_suite, suite) for suite in suites]
+        if files:
+            totals.add(run_pytest(files, " and ".join(marks), as_user=True))
+        for one in running:
+            totals.add(one.result())
+    if files and os.getuid() == 0:
+        print("\nAs root", flush=True)
+        totals.add(run_pytest(files, "root or server" if slow else "root", as_user=False))
+    return totals
 
 
 def main(argv: list[str]) -> int:
-    """Run everything, or what the name picks."""
+    """Run everything, or what the name picks; say what was left out, and which command would run it."""
     parser = argparse.ArgumentParser(prog="suites.py", description=__doc__, allow_abbrev=False)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--strict", action="store_true")
     parser.add_argument("name", nargs="?", default="")
     options = parser.parse_args(argv)
-    is_root = os.getuid() == 0
 
     prepare()
-    totals = Totals()
-    for suite in sorted(ROOT.glob("test/*_test.sh")):
-        if options.name in suite.name:
-            totals.add(run_suite(suite))
-    files = sorted(path for path in ROOT.glob("test/*/**/test_*.py") if options.name in path.name)
-    if files:
-        print("\npytest", flush=True)
-        totals.add(run_pytest(files, "not root" if is_root else "", as_user=True))
-    if files and is_root:
-        print("\npytest, as root", flush=True)
-        totals.add(run_pytest(files, "root or server" if options.all else "root", as_user=False))
-    print(f"\n{totals}")
+    totals = run_all(options.name, slow=options.all)
+    print()
+    for reason, number in totals.skipped.most_common():
+        print(f"{number:4} skipped: {reason}")
+        if options.strict and not reason.startswith(MAY_SKIP):
+            print("     which --strict doesn't allow")
+            totals.failed += 1
+    if not options.all and not options.name:
+        print("The slow tests run with: make test-all")
     if not totals.passed:
         print(f"No test has {options.name!r} in its file's name.")
+    print(totals)
     return 1 if totals.failed or not totals.passed else 0
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Usage: test/support/tools.sh test|bench|managers
-# Installs requirements/<set>.txt in .tools/venv (managers: in .tools/managers), and shunit2. Instant when nothing changed.
+# Usage: test/support/tools.sh test|bench|managers|programs
+# Installs test/requirements/<set>.txt in .tools/venv (managers: in .tools/managers), and shunit2. Instant when nothing changed.
+# programs: what else tests and the benchmark use of Debian's packages and npm, into .tools/bin.
 #
 # Needs bash, make, git, curl and Python 3.10 or newer. What Debian and Ubuntu leave out of their python3 (pip) and
 # shunit2 come from their packages, unpacked in .tools/ without root: the system stays as it is.
@@ -14,6 +15,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 TOOLS="${ROOT}/.tools"
 DEBIAN="${TOOLS}/debian"
 # The package managers' own dependencies are kept from the tools'.
+HEROKU_CLI_VERSION=11.10.0
 VENV="${TOOLS}/venv"
 [[ "${SET}" != managers ]] || VENV="${TOOLS}/managers"
 
@@ -34,24 +36,31 @@ function tools::find_python() {
 	tools::fail "Python 3.10 or newer isn't installed. On Debian and Ubuntu: apt-get install python3"
 }
 
-# Unpacks a Debian package in .tools/debian. Its own package lists keep it independent of root and of the system's.
-function tools::unpack_debian_package() {
-	local package="${1}"
-	command -v apt-get >/dev/null || tools::fail "${package} is missing, and there's no apt-get to bring it."
-
+# Runs apt-get with package lists of its own: independent of root and of the system's.
+function tools::apt_get() {
+	command -v apt-get >/dev/null || tools::fail "there's no apt-get to bring what is missing. Install it yourself: ${*: -1}"
 	local state="${DEBIAN}/apt"
 	local apt=(apt-get -q -o "Dir::State=${state}" -o "Dir::State::lists=${state}/lists" -o "Dir::Cache=${state}/cache"
 		-o "Dir::State::status=/var/lib/dpkg/status" -o "APT::Sandbox::User=root")
 	mkdir -p "${state}/lists/partial" "${state}/cache/archives/partial"
 	if [[ ! -e "${state}/updated" ]]; then
-		echo "Reading Debian's package lists"
+		echo "Reading Debian's package lists" >&2
 		"${apt[@]}" update >"${state}/log" 2>&1 || tools::fail "apt-get update failed: $(tail -n 3 "${state}/log")"
 		touch "${state}/updated"
 	fi
-	echo "Unpacking Debian's ${package}"
-	(cd "${state}" && "${apt[@]}" download "${package}" >"${state}/log" 2>&1) \
-		|| tools::fail "apt-get download ${package} failed: $(tail -n 3 "${state}/log")"
-	dpkg-deb --extract "${state}/${package}"_*.deb "${DEBIAN}"
+	(cd "${state}" && "${apt[@]}" "${@}" 2>"${state}/log") \
+		|| tools::fail "apt-get ${*} failed: $(tail -n 3 "${state}/log")"
+}
+
+# Unpacks Debian packages in .tools/debian.
+function tools::unpack_debian_packages() {
+	echo "Unpacking Debian's ${*}"
+	tools::apt_get download "${@}" >/dev/null
+	local archive
+	for archive in "${DEBIAN}"/apt/*.deb; do
+		dpkg-deb --extract "${archive}" "${DEBIAN}"
+		rm "${archive}"
+	done
 }
 
 # Sets PIP to a command that runs pip on the tools' Python, wherever a pip is to be had.
@@ -63,7 +72,7 @@ function tools::find_pip() {
 		return
 	fi
 	if [[ ! -e "${wheels[0]}" ]]; then
-		tools::unpack_debian_package python3-pip-whl
+		tools::unpack_debian_packages python3-pip-whl
 		wheels=("${DEBIAN}"/usr/share/python-wheels/pip-*.whl)
 	fi
 	PIP=("${python}" "${wheels[0]}/pip")
@@ -79,7 +88,7 @@ function tools::make_venv() {
 
 # The lock files of this set: bench goes on top of test.
 function tools::install_requirements() {
-	local requirements="${ROOT}/requirements/${SET}.txt"
+	local requirements="${ROOT}/test/requirements/${SET}.txt"
 	local stamp="${TOOLS}/${SET}.stamp"
 	local wanted
 	wanted=$(sha256sum "${requirements}" | cut -d ' ' -f 1)
@@ -89,17 +98,60 @@ function tools::install_requirements() {
 
 	[[ -x "${VENV}/bin/python" ]] || tools::make_venv
 	tools::find_pip
-	echo "Installing requirements/${SET}.txt"
+	echo "Installing test/requirements/${SET}.txt"
 	"${PIP[@]}" install --disable-pip-version-check --quiet --require-hashes --requirement "${requirements}"
 	echo "${wanted}" >"${stamp}"
 }
 
 function tools::install_shunit2() {
 	if ! command -v shunit2 >/dev/null && [[ ! -e "${DEBIAN}/usr/bin/shunit2" ]]; then
-		tools::unpack_debian_package shunit2
+		tools::unpack_debian_packages shunit2
 	fi
 }
 
+# A program of .tools/debian finds its libraries through a script of its name in .tools/bin.
+function tools::write_command() {
+	local name="${1}" program="${2}"
+	mkdir -p "${TOOLS}/bin"
+	cat >"${TOOLS}/bin/${name}" <<-EOF
+		#!/bin/sh
+		LD_LIBRARY_PATH=\$(echo '${DEBIAN}'/usr/lib/*-linux-gnu* '${DEBIAN}'/lib/*-linux-gnu* | tr ' ' :) exec '${program}' "\${@}"
+	EOF
+	chmod +x "${TOOLS}/bin/${name}"
+}
+
+# The programs that are missing, with the libraries that the system lacks.
+function tools::install_programs() {
+	local entry name missing=() packages=()
+	for entry in pgbouncer:pgbouncer slowhttptest:slowhttptest mariadbd:mariadb-server-core nginx:nginx wrk:wrk \
+		debootstrap:debootstrap; do
+		name="${entry%%:*}"
+		PATH="${TOOLS}/bin:${PATH}:/usr/sbin:/sbin" command -v "${name}" >/dev/null || missing+=("${entry}")
+	done
+	[[ "${#missing[@]}" != 0 ]] || return 0
+	mapfile -t packages < <(tools::apt_get install --simulate --no-install-recommends "${missing[@]#*:}" | sed -n 's/^Inst \([^ ]*\).*/\1/p')
+	tools::unpack_debian_packages "${packages[@]}"
+	for entry in "${missing[@]}"; do
+		name="${entry%%:*}"
+		tools::write_command "${name}" "$(PATH="${DEBIAN}/usr/sbin:${DEBIAN}/usr/bin" command -v "${name}")"
+	done
+}
+
+# The Heroku CLI; it needs Node 20. Nothing of it is compiled.
+function tools::install_heroku_cli() {
+	[[ ! -e "${TOOLS}/heroku/node_modules/.bin/heroku" ]] || return 0
+	node -e 'process.exit(Number(process.versions.node.split(".")[0] < 20))' 2>/dev/null || return 0
+	command -v npm >/dev/null || return 0
+	echo "Installing the Heroku CLI ${HEROKU_CLI_VERSION}"
+	npm install --prefix "${TOOLS}/heroku" --ignore-scripts --no-audit --no-fund --loglevel=error "heroku@${HEROKU_CLI_VERSION}" >/dev/null
+	ln -sf ../heroku/node_modules/.bin/heroku "${TOOLS}/bin/heroku"
+}
+
 mkdir -p "${TOOLS}"
-tools::install_requirements
-tools::install_shunit2
+if [[ "${SET}" == programs ]]; then
+	tools::install_programs
+	tools::install_heroku_cli
+else
+	tools::install_requirements
+	tools::install_shunit2
+fi

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "bench" / "results.json"
 MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|work|tmp|Users|private)\b")
 
-pytestmark = pytest.mark.skipif(not RESULTS.exists(), reason="make bench hasn't been run")
+pytestmark = pytest.mark.skipif(not RESULTS.exists(), reason="needs figures: make bench")
 
 
 def _bench(name: str) -> Any:

@@ -121,7 +121,7 @@ def test_our_own_locks_agree(tmp_path: Path) -> None:
     packaging = check_lock.load_packaging()
     assert packaging is not None
     pairs = [
-        *root.glob("requirements/*.in"),
+        *root.glob("test/requirements/*.in"),
         root / "lib/requirements.in",
         *root.glob("test/fixtures/*/requirements.in"),
     ]

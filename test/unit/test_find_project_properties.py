@@ -149,14 +149,17 @@ def bombs() -> Iterator[tuple[str, str]]:
     yield "product", "a = 'x' if y else 'z'\n" * 5 + "WSGI_APPLICATION = " + " + ".join("abababababababab") + "\n"
 
 
-@pytest.mark.parametrize("python", [path for version in pythons.VERSIONS if (path := pythons.interpreter(version))])
-def test_bombs_are_read(python: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", pythons.parameters())
+def test_bombs_are_read(version: str, tmp_path: Path) -> None:
     """Each within the limits of size, by every supported Python: 3.10's parser would overrun its stack on some."""
     root = layouts.write(tmp_path / "repo", layouts.site())
     for index, (name, text) in enumerate(bombs()):
         (root / "shop" / f"wsgi_{index}.py").write_text(f"{text}\n# {name} get_wsgi_application WSGI_APPLICATION")
     ran = subprocess.run(
-        [python, "-I", "-B", Path(find_project.__file__).parent, str(root)], capture_output=True, text=True, timeout=250
+        [pythons.python(version), "-I", "-B", Path(find_project.__file__).parent, str(root)],
+        capture_output=True,
+        text=True,
+        timeout=250,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert '"shop.wsgi:application"' in ran.stdout

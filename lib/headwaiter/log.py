@@ -53,7 +53,7 @@ def write(text: str) -> None:
     if len(data) > LONGEST_LINE:
         data = data[: LONGEST_LINE - 3] + b"..."
     if _dropped:
-        lost = format_line("warning", dropped=_dropped, msg="Nobody read this log: lines are lost.")
+        lost = format_line("warning", dropped=_dropped, msg="The log could not be written: lines were dropped.")
         _dropped = 0 if _write(lost.encode()) else _dropped
     if not _write(data):
         _dropped += 1

@@ -48,7 +48,7 @@ def split(line: bytes) -> tuple[str, str]:
     """Return the name and the value of one field without the white space around the value; raises RefusedError."""
     name, colon, value = line.partition(b":")
     if line[:1] in (b" ", b"\t"):
-        raise RefusedError("A header field goes on on the next line; that has been obsolete since RFC 7230.")
+        raise RefusedError("A header field is continued on the next line, which RFC 9112 (5.2) no longer allows.")
     if not colon or not is_token(name):
         raise RefusedError("Invalid header: a line isn't a name, a colon and a value.")
     if value.translate(None, TEXT):

@@ -344,7 +344,7 @@ class Supervisor:
 
     def give_up(self, code: int) -> None:
         """End everything: workers don't live long enough to serve, and trying for ever would hide it."""
-        message = "Workers end before they can serve: giving up. The lines above tell why."
+        message = "Workers end before they can serve: giving up. The lines above say why."
         log.line("boot-failed", deaths=self.failed_starts, **_cause(code), msg=message)
         self.start_drain("boot-failed")
         self.status = code if code > 0 else SOFTWARE

@@ -124,5 +124,6 @@ log.line("ready")
     dropped = 2000 - len(lines)
     assert 0 < dropped < 2000
     assert rest.decode() == (
-        f'headwaiter at=warning dropped={dropped} msg="The log could not be written: lines were dropped."\nheadwaiter at=ready\n'
+        f'headwaiter at=warning dropped={dropped} msg="The log could not be written: lines were dropped."\n'
+        "headwaiter at=ready\n"
     )

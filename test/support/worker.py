@@ -53,6 +53,7 @@ def workers(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
     server = Server(process)
     try:
@@ -61,9 +62,8 @@ def workers(
     finally:
         while _clients:
             _clients.pop().close()
-        for pid in [*server.children(), process.pid]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # workers whose parent has gone, too
         server.wait()
         if process.stdout:
             process.stdout.close()
@@ -85,7 +85,7 @@ def main() -> int:
 
     if order["processes"] == 1:
         return run()
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until a worker has its own handler
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # until there's a handler that passes it on
     pids = [pid for _ in range(order["processes"]) if (pid := _fork(run))]
     listener.close()
 
@@ -95,6 +95,7 @@ def main() -> int:
                 os.kill(pid, number)
 
     signal.signal(signal.SIGTERM, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
     return next(filter(None, statuses), 0)
 
@@ -103,6 +104,8 @@ def _fork(run: Any) -> int:
     pid = os.fork()
     if not pid:
         status = 70
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the worker has its own handler
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         try:
             status = run()
         finally:

@@ -174,7 +174,8 @@ def _prepare_fork(chosen: Settings, budget: Budget) -> None:
 
     database.install(chosen, budget)
     database.prepare_fork()
-    gc.collect()  # connections of threads that have ended are garbage, and open
+    if early.has_open_sockets():
+        gc.collect()  # connections of threads that have ended are garbage, and open
     gc.freeze()
 
 

@@ -26,6 +26,7 @@ PARTS = {  # in this order; NAME: module
     "slow_clients": "slow",
     "sigterm": "sigterm",
     "restarts": "restarts",
+    "replacement": "replacement",
     "throughput": "throughput",
     "queueing": "queueing",
     "memory": "memory",

@@ -67,6 +67,10 @@ def restarts(results: Results) -> str:
     return _servers(results["restarts"], RESTARTS)
 
 
+def replacement(results: Results) -> str:
+    return _servers(results["replacement"], {"median": "median, s", "slowest": "slowest, s"})
+
+
 def throughput(results: Results) -> str:
     part, tables = results["throughput"], []
     for case, figures in part["cases"].items():
@@ -195,7 +199,20 @@ def commands(results: Results) -> str:
     return "```\n" + "\n".join(f"# {name}\n{line}" for name, line in sorted(lines.items())) + "\n```"
 
 
-FIGURES = (setting, slow_clients, sigterm, restarts, throughput, losses, queueing, memory, attacked, startup, build)
+FIGURES = (
+    setting,
+    slow_clients,
+    sigterm,
+    restarts,
+    replacement,
+    throughput,
+    losses,
+    queueing,
+    memory,
+    attacked,
+    startup,
+    build,
+)
 MARKS: dict[str, Callable[[Results], str]] = {
     function.__name__: function for function in (*FIGURES, threads_curve, dynos, commands)
 }

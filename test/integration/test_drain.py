@@ -272,7 +272,6 @@ def test_a_worker_admits_connections_whose_handshake_another_process_refused(pro
     """The main process may refuse before a worker knows of the drain: what that accepts inherits it."""
     inherited = """
 import socket
-import sys
 real = socket.socket.accept
 def accept(listener):
     connection, address = real(listener)

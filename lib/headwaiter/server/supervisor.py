@@ -31,7 +31,8 @@ SOFTWARE = 70
 TRIES = 5  # workers in a row that end before they're ready, with nobody serving, until we give up
 LONGEST_PAUSE = 30.0  # seconds between those tries, while other workers serve
 LONGEST_PAUSE_AFTER_SERVICE = 1.0  # seconds until a worker that has served is replaced, when deaths repeat
-MEMORY_OF_DEATHS = 60.0  # seconds
+DEATHS_SECONDS = 60.0  # in which deaths are counted for the log, and
+REPEATED_SECONDS = 10.0  # for the pause
 MARGIN_SECONDS = 2.0  # what workers get over the drain's deadline before SIGKILL
 EXIT_SECONDS = 1.0  # what exit handlers and threads of the site get at least
 READY_SECONDS = 1.0  # at most, until a forked worker serves; that takes milliseconds
@@ -107,7 +108,7 @@ class Supervisor:
         self.said_ready = False
         self.workers: list[Process] = []
         self.failed_starts = 0  # in a row
-        self.deaths: list[float] = []  # of workers that had served, in the last MEMORY_OF_DEATHS
+        self.deaths: list[float] = []  # of workers that had served, in the last DEATHS_SECONDS
         self.next_start = 0.0
         self.refuse_at: float | None = None
         self.deadline: float | None = None  # of the drain
@@ -328,10 +329,11 @@ class Supervisor:
         """Replace a worker that died: at once, and after a pause when deaths repeat; or give up if none ever served."""
         now = time.monotonic()
         if one.ready:
-            self.deaths = [*(died for died in self.deaths if now - died < MEMORY_OF_DEATHS), now]
+            self.deaths = [*(died for died in self.deaths if now - died < DEATHS_SECONDS), now]
             times = len(self.deaths)
-            pause = min(0.1 * (times - 1), LONGEST_PAUSE_AFTER_SERVICE)
-            often = f" It is the {times}. death in {MEMORY_OF_DEATHS:g} s." if times > 1 else ""
+            repeated = sum(now - died < REPEATED_SECONDS for died in self.deaths[:-1])
+            pause = min(0.1 * repeated, LONGEST_PAUSE_AFTER_SERVICE)
+            often = f" It is the {times}. death in {DEATHS_SECONDS:g} s." if times > 1 else ""
             _log_end(one, code, f"Died; starting another.{often}")
         else:
             self.failed_starts += 1

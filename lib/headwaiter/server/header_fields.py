@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from headwaiter.server.errors import RefusedError
 
 MOST = 100  # fields of one request; gunicorn's limit_request_fields
+LONGEST = 8188  # bytes of one, 8,190 with its end: gunicorn's limit, just below that of Heroku's router
 TOKEN = b"!#$%&'*+-.^_`|~" + string.digits.encode() + string.ascii_letters.encode()
 TEXT = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 # Where two servers could read a request differently, one client can slip in another's request (RFC 9112, 11.2).
@@ -24,7 +25,7 @@ def parse(lines: Sequence[bytes]) -> dict[str, str]:
     Names with "_" are left out, as in Waitress: an app couldn't tell them from those with "-".
 
     Raises:
-        RefusedError: with 431 for too many, with 400 for what isn't a header field, or may come only once.
+        RefusedError: with 431 for too many or too long ones, with 400 for what isn't a header field or comes twice.
 
     """
     if len(lines) > MOST:
@@ -46,6 +47,8 @@ def parse(lines: Sequence[bytes]) -> dict[str, str]:
 
 def split(line: bytes) -> tuple[str, str]:
     """Return the name and the value of one field without the white space around the value; raises RefusedError."""
+    if len(line) > LONGEST:
+        raise RefusedError(f"A header field is longer than {LONGEST} bytes.", 431)
     name, colon, value = line.partition(b":")
     if line[:1] in (b" ", b"\t"):
         raise RefusedError("A header field is continued on the next line, which RFC 9112 (5.2) no longer allows.")

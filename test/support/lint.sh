@@ -27,5 +27,5 @@ else
 	lint::run ruff format --check --quiet .
 fi
 lint::run shellcheck "${scripts[@]}"
-lint::run mypy --no-error-summary lib/headwaiter lib/buildpack
+lint::run mypy --no-error-summary lib/headwaiter lib/buildpack test/support/*.py test/conftest.py
 exit "${failed}"

@@ -44,7 +44,7 @@ class Wrapped(Storage):
         self.file = tempfile.TemporaryFile()  # noqa: SIM115  # the server closes it
         self.file.truncate(SIZE)
         opened.append(os.dup(self.file.fileno()))
-        self.read = self.file.read
+        self.read = self.file.read  # type: ignore[method-assign, assignment]  # as File has it
 
     def close(self) -> None:
         super().close()

@@ -131,7 +131,7 @@ class Postgres:
     def execute(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a statement as superuser and return its rows."""
         with self.admin() as connection:
-            cursor = connection.execute(sql)  # type: ignore[call-overload]  # test code, no user input
+            cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
     def role(self, name: str, limit: int = -1, password: str = "secret") -> str:

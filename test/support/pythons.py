@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -24,9 +25,9 @@ def interpreter(version: str) -> str | None:
 
 @cache
 def _works(path: str) -> bool:
-    """Debian's lacks ensurepip without python3-venv; pyenv's commands fail for a version that isn't switched on."""
+    """pyenv's commands fail for a version that isn't switched on."""
     command = shutil.which(path)
-    return bool(command) and not subprocess.run([command, "-c", "import ensurepip"], capture_output=True).returncode
+    return command is not None and not subprocess.run([command, "-c", "import venv"], capture_output=True).returncode
 
 
 def available() -> list[str]:
@@ -73,7 +74,8 @@ def _make(version: str, home: Path) -> None:
     found = interpreter(version)
     assert found, f"Python {version} isn't here: choose from available()"
     print(f"Making {home.relative_to(VENVS.parents[1])}", flush=True)
-    subprocess.run([found, "-m", "venv", home], check=True)
-    pip = [home / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", LOCKS / f"{version}.txt"], check=True)
+    # The tools' pip, for Debian's Python brings none.
+    subprocess.run([found, "-m", "venv", "--without-pip", home], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(home), "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", str(LOCKS / f"{version}.txt")], check=True)
     (home / "made-from").write_text(_digest(version))

@@ -36,7 +36,7 @@ NEXT = """\
 class NoRedirect(urllib.request.HTTPRedirectHandler):
     """A redirect (to HTTPS, mostly) is an answer."""
 
-    def redirect_request(self, *_: object) -> None:  # type: ignore[override]
+    def redirect_request(self, *_: object) -> None:
         return None
 
 

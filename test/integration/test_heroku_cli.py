@@ -66,6 +66,7 @@ def heroku(platform: PlatformApi, checkout: Path, command: str) -> subprocess.Co
         "HEROKU_API_KEY": "made-up-token",
         "HEROKU_SKIP_ANALYTICS": "1",
         "HEROKU_SKIP_NEW_VERSION_CHECK": "true",
+        "HEROKU_DISABLE_AUTOUPDATE": "1",  # else each command leaves a process behind that looks for updates
         "DISABLE_TELEMETRY": "true",
         "NO_COLOR": "1",
         "COLUMNS": "200",

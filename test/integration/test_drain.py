@@ -256,7 +256,7 @@ def seconds_to_drain(server: Server) -> list[float]:
 
 def test_a_drain_ends_under_load_where_new_connections_cannot_be_refused() -> None:
     """Other systems, sandboxes: connections are taken for a second; at most each client's last one is lost."""
-    with workers(before="import headwaiter.server.drain as d; d.refuse_handshakes = lambda listener: False") as server:
+    with workers(before="import headwaiter.server.listen as d; d.refuse_handshakes = lambda listener: False") as server:
         load = Load(server.port, clients=8)
         load.wait_for_answers(20)
         assert server.stop() == 0

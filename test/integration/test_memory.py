@@ -44,8 +44,9 @@ import headwaiter.server.worker as s
 real, peak = s.Worker.tick, 0
 def tick(worker):
     global peak
-    peak = max(peak, worker.memory.used)
-    if peak > 1_000_000 and worker.memory.used == 0 and not worker.channels():
+    shared = worker.connections
+    peak = max(peak, shared.memory.used)
+    if peak > 1_000_000 and shared.memory.used == 0 and not shared.count():
         print("all given back", flush=True)
     return real(worker)
 s.Worker.tick = tick

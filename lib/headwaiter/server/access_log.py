@@ -33,7 +33,7 @@ def write(task: Any, *, size: int, seconds: float) -> None:
 def queue_seconds(task: Any) -> float:
     """Return how long the request waited before its thread took it up."""
     header = task.channel.serving.headers.get("X_REQUEST_START")
-    if header and task.channel.worker.behind_router:
+    if header and task.channel.connections.behind_router:
         waited = proxy_headers.seconds_since_start(header, task.start_time)
         if waited is not None:
             return waited

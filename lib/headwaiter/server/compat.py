@@ -16,11 +16,11 @@ import waitress.trigger
 
 _METHODS: dict[type, str] = {
     waitress.channel.HTTPChannel: (
-        "readable writable handle_read handle_write handle_close received send_continue service write_soon "
-        "add_channel del_channel cancel check_client_disconnected _flush_some"
+        "readable handle_read handle_close received send_continue service write_soon add_channel del_channel cancel "
+        "check_client_disconnected _flush_outbufs_below_high_watermark"
     ),
     waitress.server.TcpWSGIServer: (
-        "readable handle_accept pull_trigger add_task maintenance accept fix_addr set_socket_options getsockname"
+        "handle_accept pull_trigger add_task fix_addr set_socket_options getsockname del_channel"
     ),
     waitress.task.WSGITask: "service start execute finish write build_response_header get_environment",
     waitress.task.ErrorTask: "service start execute finish write build_response_header",
@@ -28,10 +28,11 @@ _METHODS: dict[type, str] = {
     waitress.trigger.trigger: "pull_trigger handle_read close",
 }
 _ATTRIBUTES: dict[type, str] = {
-    waitress.channel.HTTPChannel: "task_class error_task_class parser_class request requests_lock outbuf_lock outbufs "
-    "requests total_outbufs_len last_activity will_close close_when_flushed server adj sendbuf_len",
-    waitress.server.TcpWSGIServer: "channel_class trigger active_channels application task_dispatcher adj",
-    waitress.task.WSGITask: "wrote_header close_on_finish content_length response_headers channel request version",
+    waitress.channel.HTTPChannel: "task_class error_task_class parser_class request requests_lock outbuf_lock "
+    "requests last_activity will_close close_when_flushed sent_continue connected server adj",
+    waitress.server.TcpWSGIServer: "trigger accepting application task_dispatcher adj",
+    waitress.task.WSGITask: "complete wrote_header close_on_finish content_length content_bytes_written "
+    "chunked_response response_headers channel request version",
     waitress.parser.HTTPRequestParser: "completed error headers body_rcv adj headers_finished",
 }
 

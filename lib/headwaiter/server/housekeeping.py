@@ -5,10 +5,10 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter
-from typing import Any
 
 from headwaiter import log
-from headwaiter.server.channel import Channel
+from headwaiter.server.channel import Channel, Connections, Phase
+from headwaiter.server.thread_pool import WorkerThread
 
 ROUND_SECONDS = 5.0  # every connection is looked at about this often
 SLICES = 20  # in as many steps, so that no request waits for a look at thousands
@@ -21,9 +21,9 @@ ROOM_FOR = 50  # when there's no room, one connection in this many is closed
 class Housekeeping:
     """Looks after the connections and threads of one worker; `tick()` comes from the loop."""
 
-    def __init__(self, worker: Any) -> None:
+    def __init__(self, connections: Connections) -> None:
         now = time.monotonic()
-        self.worker = worker
+        self.connections = connections
         self.unseen: list[Channel] = []  # in this round
         self.share = 0  # of them in each slice
         self.next_slice = self.next_second = now
@@ -37,6 +37,8 @@ class Housekeeping:
         if now >= self.next_slice:
             self.next_slice = now + ROUND_SECONDS / SLICES
             self._review_slice(time.time())
+            if self.connections.count() > self.connections.limit:
+                self.make_room()
         if now >= self.next_second:
             self.next_second = now + 1.0
             self._close_lingering(now)
@@ -48,29 +50,29 @@ class Housekeeping:
 
     def _review_slice(self, wall: float) -> None:
         if not self.unseen:
-            self.unseen = self.worker.channels()
+            self.unseen = self.connections.all()
             self.share = -(-len(self.unseen) // SLICES)
         for channel in self.unseen[: self.share]:
-            if channel._fileno is not None:
+            if channel.fd is not None:
                 self._review(channel, wall)
         del self.unseen[: self.share]
 
     def _review(self, channel: Channel, wall: float) -> None:
-        silent = wall - channel.last_activity > channel.adj.channel_timeout
-        if channel.total_outbufs_len:
+        silent = channel.silent_for(wall) > channel.adj.channel_timeout
+        if channel.output.pending:
             if silent:
                 self.drop(channel, "reads-nothing")
-        elif channel.requests or channel.lingering:
+        elif channel.requests or channel.phase is Phase.LINGERING:
             return
         elif silent:
             channel.will_close = True
-            self.worker.loop.settle(channel)
+            self.connections.loop.settle(channel)
         elif channel.request is not None and self._too_slow(channel, wall):
             self.drop(channel, "sends-too-slowly")
 
     def _too_slow(self, channel: Channel, wall: float) -> bool:
         """Compare the bytes of the last MIN_RATE_SECONDS with the minimum; a new period begins after each look."""
-        settings = self.worker.settings
+        settings = self.connections.settings
         seconds = wall - channel.rate_from
         if not settings.min_rate or seconds < MIN_RATE_SECONDS:
             return False
@@ -84,7 +86,7 @@ class Housekeeping:
         self.dropped[reason] += 1
         self.example = str(channel.addr[0]) if channel.addr else ""
         channel.will_close = True
-        self.worker.loop.settle(channel)
+        self.connections.loop.settle(channel)
 
     def make_room(self) -> bool:
         """Close the connections that are missed least, and tell whether there was one.
@@ -93,7 +95,9 @@ class Housekeeping:
         sending a header for longest; the longest silent first. Whoever has a request under way stays.
         """
         new = time.time() - NEW_SECONDS
-        channels = [c for c in self.worker.channels() if not (c.requests or c.total_outbufs_len or c.lingering)]
+        channels = [
+            c for c in self.connections.all() if not (c.requests or c.output.pending or c.phase is Phase.LINGERING)
+        ]
         choices = (
             ("idle", [c for c in channels if c.request is None and c.bytes_in]),
             ("silent", [c for c in channels if c.request is None and not c.bytes_in and c.last_activity < new]),
@@ -108,20 +112,20 @@ class Housekeeping:
         return False
 
     def _close_lingering(self, now: float) -> None:
-        for channel in [channel for channel, until in self.worker.lingering.items() if now > until]:
+        for channel in [channel for channel, until in self.connections.lingering.items() if now > until]:
             channel.handle_close()
 
     # The log
 
     def _report_slow_requests(self, now: float) -> None:
-        limit = self.worker.settings.slow_request_seconds
-        for thread in list(self.worker.pool.threads.values()):
+        limit = self.connections.settings.slow_request_seconds
+        for thread in list(self.connections.pool.threads.values()):
             channel = thread.work
             if limit and channel is not None and not thread.reported and now - thread.since > limit:
                 thread.reported = True
                 self._report_slow_request(thread, channel, now)
 
-    def _report_slow_request(self, thread: Any, channel: Channel, now: float) -> None:
+    def _report_slow_request(self, thread: WorkerThread, channel: Channel, now: float) -> None:
         try:
             request = channel.requests[0]
         except IndexError:  # it has just ended
@@ -133,16 +137,16 @@ class Housekeeping:
             path=str(getattr(request, "request_uri", "")).split("?", 1)[0],
             request_id=request.headers.get("X_REQUEST_ID"),
             thread=thread.number,
-            stack=self.worker.pool.stack(thread),
+            stack=self.connections.pool.stack(thread),
         )
 
     def _report_queue(self, now: float) -> None:
         if now < self.next_queue_line:
             return
-        delayed, deepest = self.worker.pool.take_delays()
+        delayed, deepest = self.connections.pool.take_delays()
         if delayed:
             self.next_queue_line = now + QUEUE_LINE_SECONDS
-            log.line("queue", waited=delayed, deepest=deepest, threads=len(self.worker.pool.threads))
+            log.line("queue", waited=delayed, deepest=deepest, threads=len(self.connections.pool.threads))
 
     def _report_dropped(self, now: float) -> None:
         if not self.dropped or now < self.next_dropped_line:

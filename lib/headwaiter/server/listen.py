@@ -8,9 +8,14 @@ import errno
 import os
 import socket
 import stat
+import sys
 from pathlib import Path
 
 from headwaiter.settings import Settings
+
+# IP_MINTTL and IPV6_MINHOPCOUNT (RFC 5082), which Python's socket module doesn't name: ip(7), ipv6(7).
+_MINIMUM_TTL = ((socket.IPPROTO_IP, 21), (socket.IPPROTO_IPV6, 73))
+_NOBODY = 255  # hosts send with 64 or 128
 
 
 class ListenError(Exception):
@@ -40,6 +45,32 @@ def describe(listener: socket.socket) -> dict[str, object]:
     if listener.family == socket.AF_UNIX:
         return {"unix": name}
     return {"host": "*" if name[0] in ("::", "0.0.0.0") else name[0], "port": name[1]}  # noqa: S104  # only shown
+
+
+def refuse_handshakes(listener: socket.socket) -> bool:
+    """Have the kernel drop every new connection attempt to `listener`; what is in its queue can then be emptied.
+
+    Otherwise a connection that enters between the last accept() and close() is reset. The client repeats its attempt
+    after a second and finds the port closed or, better, our successor. Needs no privilege. Linux and TCP only; False
+    where it can't be.
+    """
+    if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return False
+    return _set_minimum_ttl(listener, _NOBODY)
+
+
+def refuses_handshakes(listener: socket.socket) -> bool:
+    """Tell whether some process has called refuse_handshakes() on `listener`, which they all share."""
+    if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return False
+    level, option = _MINIMUM_TTL[0]
+    return listener.getsockopt(level, option) == _NOBODY
+
+
+def admit(connection: socket.socket) -> None:
+    """Undo refuse_handshakes() for an accepted `connection`, which inherits it if its handshake was under way then."""
+    if sys.platform == "linux" and connection.family in (socket.AF_INET, socket.AF_INET6):
+        _set_minimum_ttl(connection, 0)
 
 
 def _bind_host(address: tuple[str, int], settings: Settings) -> list[socket.socket]:
@@ -112,6 +143,17 @@ def _remove_stale(path: str) -> None:
             probe.connect(path)
         except ConnectionRefusedError:
             os.unlink(path)  # noqa: PTH108  # as above
+
+
+def _set_minimum_ttl(one: socket.socket, ttl: int) -> bool:
+    # A dual-stack socket needs both.
+    options = _MINIMUM_TTL if one.family == socket.AF_INET6 else _MINIMUM_TTL[:1]
+    try:
+        for level, option in options:
+            one.setsockopt(level, option, ttl)
+    except OSError:
+        return False
+    return True
 
 
 def _explain(error: OSError, place: str, port: int | None) -> str:

@@ -1,8 +1,16 @@
 """The main loop of a worker: its cost grows with what happens, not with how many clients are connected.
 
 Waitress asks every connection on every turn whether it wants to read or write. Here epoll keeps the answers, and a
-connection is asked again only after something happened to it. Pool threads tell the loop through touch(); where epoll
-is missing (macOS), Waitress's own poll asks everybody as before.
+connection is asked again only after something happened to it. Pool threads tell the loop through touch() and wake().
+
+Why no change is lost, without a lock:
+
+    the loop's thread                                   a pool thread
+    1. writes what it watches (`interest`, `gated`)     3. changes what is asked about (output, requests, resting)
+    2. then asks (wanted(), done(), accepts())          4. then reads what is watched, and wakes the loop if it must
+
+Either line 2 comes after line 3 and sees the change; or it comes before it, so that line 1 comes before line 4, which
+sees what is watched now.
 """
 
 from __future__ import annotations
@@ -10,15 +18,13 @@ from __future__ import annotations
 import select
 from collections import deque
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-from waitress import wasyncore
-
-from headwaiter.server.channel import IN, Channel
+IN, OUT = select.POLLIN, select.POLLOUT  # the same numbers as EPOLLIN and EPOLLOUT
 
 
-class Worker(Protocol):
-    """What the loop needs to know of its worker (worker.py)."""
+class Owner(Protocol):
+    """What the loop asks of its worker (worker.py)."""
 
     def tick(self) -> float:
         """Do what is due by the clock; return in how many seconds to call again."""
@@ -30,19 +36,72 @@ class Worker(Protocol):
         """Tell whether the loop shall end."""
 
 
-class _Loop:
-    """What both loops share: the map of sockets, and being woken."""
+class Watched(Protocol):
+    """What the loop asks of a connection (channel.py)."""
 
-    def __init__(self, socket_map: dict[int, Any]) -> None:
-        self.map = socket_map
-        self.changed: deque[Channel] = deque()
+    fd: int | None  # None once it's closed
+    interest: int  # what the loop watches for; -1 before it was told anything
+    logger: Any
+
+    def wanted(self) -> int:
+        """Return what to watch for. Hang-ups and errors are always told."""
+
+    def done(self) -> bool:
+        """Tell whether nothing is left to do but to close."""
+
+    def on_event(self, flags: int) -> None:
+        """React to what was watched for."""
+
+    def finish(self) -> None:
+        """Close, or begin to."""
+
+    def handle_close(self) -> None:
+        """Close at once."""
+
+
+Connection = TypeVar("Connection", bound=Watched)
+
+
+class _Poll:
+    """Has epoll's interface where only poll() is, as on macOS; it's slow with many connections."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self.register, self.modify, self.unregister = self._poll.register, self._poll.modify, self._poll.unregister
+
+    def poll(self, seconds: float) -> list[tuple[int, int]]:
+        return self._poll.poll(seconds * 1000)
+
+    def close(self) -> None:
+        """There's nothing to close."""
+
+
+class Loop(Generic[Connection]):
+    """Serves the sockets of one worker; `others` are those that aren't connections: listeners, triggers, the like."""
+
+    def __init__(self, others: dict[int, Any]) -> None:
+        self.others = others
+        self.connections: dict[int, Connection] = {}
+        self.changed: deque[Connection] = deque()
         self.trigger: Any = None  # of one of the servers, once there is one
         self.gated = False  # listeners aren't watched, so whoever makes room must wake the loop
+        self.epoll: Any = select.epoll() if hasattr(select, "epoll") else _Poll()
+        self.listeners: dict[int, bool] = {}  # fd -> whether it's watched
         self._woken = False
 
-    def touch(self, channel: Channel) -> None:
-        """Have the loop look at `channel` soon; from any thread."""
-        self.changed.append(channel)
+    def run(self, owner: Owner) -> None:
+        """Serve until the worker has finished."""
+        pause = owner.tick()
+        while not owner.finished():
+            while self.changed:
+                self.settle(self.changed.popleft())
+            self._watch_listeners(owner)
+            self._turn(self.epoll.poll(0 if self.changed else pause))
+            pause = owner.tick()
+
+    def touch(self, connection: Connection) -> None:
+        """Have the loop look at `connection` soon; from any thread."""
+        self.changed.append(connection)
         self.wake()
 
     def wake(self) -> None:
@@ -51,105 +110,74 @@ class _Loop:
             self._woken = True
             self.trigger.pull_trigger()
 
-    def forget(self, channel: Channel) -> None:
-        """Stop watching `channel`, whose socket is about to be closed."""
-
-    def settle(self, channel: Channel) -> None:
-        """Close `channel` when it's done."""
-        if channel._fileno is not None and channel.done():
-            channel.finish()
-
-    def react(self, channel: Channel, flags: int) -> None:
-        """Have `channel` react to `flags`. Whatever goes wrong costs this connection alone."""
-        try:
-            channel.on_event(flags)
-            self.settle(channel)
-        except Exception:
-            channel.logger.exception("Unexpected exception, closing %r", channel)
-            channel.handle_close()
-
-    def _settle_changed(self) -> None:
-        while self.changed:
-            self.settle(self.changed.popleft())
-
-    def close(self) -> None:
-        """Give back what the loop holds."""
-
-
-class ReadinessLoop(_Loop):
-    """The loop over epoll."""
-
-    def __init__(self, socket_map: dict[int, Any]) -> None:
-        super().__init__(socket_map)
-        self.epoll = select.epoll()
-        self.listeners: dict[int, bool] = {}  # fd -> whether it's watched
-
-    def run(self, worker: Worker) -> None:
-        """Serve until the worker has finished."""
-        pause = worker.tick()
-        while not worker.finished():
-            self._settle_changed()
-            self._watch_listeners(worker)
-            self._turn(self.epoll.poll(0 if self.changed else pause))
-            pause = worker.tick()
-
     def _turn(self, events: list[tuple[int, int]]) -> None:
         listeners = []
         for fd, flags in events:
-            watched = self.map.get(fd)
-            if isinstance(watched, Channel):
-                self.react(watched, flags)
-            elif watched is None:
-                self._unregister(fd)
-            elif watched.accepting:
-                listeners.append(watched)
-            else:
-                watched.handle_read()
+            connection = self.connections.get(fd)
+            if connection is not None:
+                self.react(connection, flags)
+            elif fd in self.listeners:
+                listeners.append(fd)
+            elif fd in self.others:
+                self.others[fd].handle_read()
                 # Not before it's read, or the byte of a call in between would be read, too, and later ones not written.
                 self._woken = False
+            else:
+                self._unregister(fd)
         # Last: a new connection may get the number of one that was closed above, whose event is still in the list.
-        for listener in listeners:
-            listener.handle_accept()
+        for fd in listeners:
+            if fd in self.listeners:
+                self.others[fd].handle_accept()
 
-    def settle(self, channel: Channel) -> None:
-        """Tell epoll what `channel` waits for now, or close it when it's done."""
-        super().settle(channel)
-        fd = channel._fileno
-        if fd is None or self.map.get(fd) is not channel:
-            return
-        # Asked again after each change of `interest`: see Channel.needs_a_look().
-        while (wanted := channel.wanted()) != channel.interest:
-            before, channel.interest = channel.interest, wanted
-            try:
-                if before < 0:
-                    self.epoll.register(fd, wanted)
-                else:
-                    self.epoll.modify(fd, wanted)
-            except OSError:
-                channel.logger.exception("epoll refused %r, closing it", channel)
-                channel.handle_close()
-                return
-            if channel.done():
-                channel.finish()
-                if channel._fileno is None:
+    def react(self, connection: Connection, flags: int) -> None:
+        """Have `connection` react to `flags`. Whatever goes wrong costs this connection alone."""
+        try:
+            connection.on_event(flags)
+            self.settle(connection)
+        except Exception:
+            connection.logger.exception("Unexpected exception, closing %r", connection)
+            connection.handle_close()
+
+    def settle(self, connection: Connection) -> None:
+        """Watch for what `connection` waits for now, or close it when it's done."""
+        while connection.fd is not None:
+            if connection.done():
+                connection.finish()
+                if connection.fd is None:
                     return
+            wanted = connection.wanted()
+            if wanted == connection.interest:
+                return
+            before, connection.interest = connection.interest, wanted  # line 1; the next round is line 2
+            try:
+                (self.epoll.register if before < 0 else self.epoll.modify)(connection.fd, wanted)
+            except OSError:
+                connection.logger.exception("epoll refused %r, closing it", connection)
+                connection.handle_close()
 
-    def forget(self, channel: Channel) -> None:
-        """Stop watching `channel`, whose socket is about to be closed."""
-        if channel.interest >= 0 and channel._fileno is not None:
-            self._unregister(channel._fileno)
-        channel.interest = -1
+    def add(self, connection: Connection) -> None:
+        """Watch `connection` from the next turn on."""
+        if connection.fd is not None:
+            self.connections[connection.fd] = connection
+            self.changed.append(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """Stop watching `connection`, whose socket is about to be closed."""
+        if connection.fd is not None:
+            self.connections.pop(connection.fd, None)
+            if connection.interest >= 0:
+                self._unregister(connection.fd)
+        connection.interest = -1
 
     def _unregister(self, fd: int) -> None:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, KeyError):
             self.epoll.unregister(fd)
 
-    def _watch_listeners(self, worker: Worker) -> None:
+    def _watch_listeners(self, owner: Owner) -> None:
         """Watch the listening sockets only while a connection is welcome."""
-        welcome = worker.accepts()
-        # Written before it's asked again: a thread that gets free reads it after it said so (see Channel.needs_a_look).
-        self.gated = not welcome
-        if not welcome and worker.accepts():
+        welcome = owner.accepts()
+        self.gated = not welcome  # line 1
+        if not welcome and owner.accepts():  # line 2
             self.gated, welcome = False, True
         for fd, watched in self.listeners.items():
             if watched != welcome:
@@ -173,37 +201,3 @@ class ReadinessLoop(_Loop):
     def close(self) -> None:
         """Give back what the loop holds."""
         self.epoll.close()
-
-
-class PollLoop(_Loop):
-    """The loop over Waitress's own poll, where epoll is missing: right, but slow with many connections.
-
-    That is on macOS, and in sites that gevent or eventlet has patched: their poll() lets other greenlets run.
-    """
-
-    def run(self, worker: Worker) -> None:
-        """Serve until the worker has finished."""
-        # eventlet's patching leaves select() alone.
-        poll = wasyncore.poll2 if hasattr(select, "poll") else wasyncore.poll
-        pause = worker.tick()
-        while not worker.finished():
-            self._woken = False
-            self._settle_changed()
-            self.gated = True
-            poll(min(pause, 1.0), self.map)
-            self.changed.extend(watched for watched in self.map.values() if isinstance(watched, Channel))
-            pause = worker.tick()
-
-    def add_listener(self, fd: int) -> None:
-        """Nothing to do: Waitress asks readable() of everything in the map."""
-
-    def forget_listener(self, fd: int) -> None:
-        """Nothing to do."""
-
-    def add_trigger(self, fd: int) -> None:
-        """Nothing to do, as for listeners."""
-
-
-def make_loop(socket_map: dict[int, Any]) -> ReadinessLoop | PollLoop:
-    """Return the best loop that this system offers."""
-    return ReadinessLoop(socket_map) if hasattr(select, "epoll") else PollLoop(socket_map)

@@ -199,7 +199,7 @@ class Supervisor:
     def refuse_connections(self) -> None:
         """Have the kernel refuse new connections, for all processes: the workers then empty its queue and close."""
         for one in self.sockets:
-            drain.refuse_handshakes(one)
+            listen.refuse_handshakes(one)
             one.close()
 
     def kill_late(self) -> None:

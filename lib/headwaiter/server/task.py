@@ -80,7 +80,7 @@ class _Answer(_Base):  # type: ignore[misc]
         """Produce the answer, then count it and write it to the access log."""
         self.began = time.monotonic()
         self.head = getattr(self.channel.serving, "command", None) == "HEAD"
-        bytes_before = self.channel.bytes_out + self.channel.total_outbufs_len
+        bytes_before = self.channel.output.sent + self.channel.output.pending
         try:
             super().service()
         finally:
@@ -89,10 +89,9 @@ class _Answer(_Base):  # type: ignore[misc]
 
     def _account(self, bytes_before: int) -> None:
         channel = self.channel
-        worker = channel.worker
-        worker.stats.requests += 1
-        if worker.settings.access_log:
-            size = channel.bytes_out + channel.total_outbufs_len - bytes_before - self.header_bytes
+        channel.connections.stats.requests += 1
+        if channel.connections.settings.access_log:
+            size = channel.output.sent + channel.output.pending - bytes_before - self.header_bytes
             access_log.write(self, size=max(0, size), seconds=time.monotonic() - self.began)
 
     @property
@@ -115,7 +114,7 @@ class _Answer(_Base):  # type: ignore[misc]
             head=self.head,
         )
         # A request that was read already, in the same breath, is answered, too.
-        if close or (self.channel.worker.closes_connections() and len(self.channel.requests) < 2):
+        if close or (self.channel.connections.close_after_answer() and len(self.channel.requests) < 2):
             self.close_on_finish = True
         lines = [f"HTTP/{self.version} {self.status}"]
         if has_length:
@@ -257,7 +256,7 @@ class AppTask(_Answer, WSGITask):  # type: ignore[misc]
         if file is None:
             return _read(wrapper.file, size)
         self.write(b"")
-        self.channel.write_pieces([], FileRange(file, size))
+        self.channel.write_file(FileRange(file, size))
         self.content_bytes_written = size
         return ()
 
@@ -266,8 +265,7 @@ class AppTask(_Answer, WSGITask):  # type: ignore[misc]
         if self.environ is not None:
             return cast("dict[str, Any]", self.environ)
         environ: dict[str, Any] = super().get_environment()
-        worker = self.channel.worker
-        environ["wsgi.multiprocess"] = worker.processes > 1
+        environ["wsgi.multiprocess"] = self.channel.connections.processes > 1
         if environ["SERVER_SOFTWARE"] is None:
             environ["SERVER_SOFTWARE"] = "headwaiter"
         adj = self.channel.adj

@@ -43,6 +43,7 @@ class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         self.close_connections = close_connections
         self.threads: dict[int, WorkerThread] = {}
         self.resting: list[WorkerThread] = []
+        self.busy_since = 0.0  # time.monotonic() when a thread last left its rest: no later than all have been busy
         self.leaving = 0  # threads that end, and still count in `threads`
         self.closing = False  # connections close after each request, for nothing more is to come
         self.deepest = 0  # queue depth since the last look, and when it last grew
@@ -129,6 +130,7 @@ class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
             if self.resting and not self.queue:
                 thread = self.resting.pop()
                 thread.take(task)
+                self.busy_since = thread.since
             else:
                 self.queue.append(task)
                 self.delayed += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import signal
@@ -15,9 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import waitress
-from waitress import wasyncore
 from waitress.adjustments import Adjustments
-from waitress.server import TcpWSGIServer, UnixWSGIServer
 
 from headwaiter import log
 from headwaiter.server import compat, signals
@@ -26,20 +23,17 @@ from headwaiter.server.control import Control
 from headwaiter.settings import ROUTER_TRUST, Settings
 
 if TYPE_CHECKING or not compat.missing_parts():
-    from headwaiter.server.buffers import Memory
-    from headwaiter.server.channel import IN, Channel
-    from headwaiter.server.drain import Drain, admit
+    from headwaiter.server.accept import Gate, make_server
+    from headwaiter.server.channel import Channel, Connections
+    from headwaiter.server.drain import Drain
     from headwaiter.server.housekeeping import Housekeeping
-    from headwaiter.server.loop import make_loop
-    from headwaiter.server.stats import Stats, resident_mb
+    from headwaiter.server.loop import Loop
+    from headwaiter.server.stats import resident_mb
     from headwaiter.server.thread_pool import ThreadPool
 
 LEFT_AT_ONCE = 130  # a second SIGINT: what a shell makes of it
 CONNECTIONS = 10_000  # at most; half of the file descriptors if these are fewer
 SPARE_FDS = 200  # for the app: database connections, files
-GATE_SECONDS = 0.5  # so long we leave connections to other processes while our own threads are all busy
-ACCEPT_AT_ONCE = 32
-PAUSE_AFTER_FAILED_ACCEPT = 0.5  # seconds; EMFILE and the like would repeat at once
 
 
 class Outcome(NamedTuple):
@@ -49,104 +43,23 @@ class Outcome(NamedTuple):
     deadline: float
 
 
-class _Server:
-    """What our TCP and our Unix server share; mixed into Waitress's."""
+class Orders:
+    """Hears the main process, in the worker's loop."""
 
-    worker: Worker
+    def __init__(self, worker: Worker, control: Control) -> None:
+        self.worker, self.control = worker, control
+        worker.loop.others[control.fileno()] = self
+        worker.loop.add_trigger(control.fileno())
 
-    def pull_trigger(self) -> None:
-        """Do nothing: our channels tell the loop themselves when it's needed."""
-
-    def readable(self) -> bool:
-        """Tell Waitress's poll whether to watch this listening socket."""
-        return bool(self.accepting and self.worker.accepts())  # type: ignore[attr-defined]
-
-    def handle_accept(self) -> None:
-        """Accept what is there: a burst when we're alone, one connection where other processes want some, too."""
-        for _ in range(ACCEPT_AT_ONCE if self.worker.takes_bursts() else 1):
-            if not self.accept_one():
-                return
-            if not self.worker.accepts():
-                return
-
-    def accept_all(self) -> int:
-        """Accept what is in the kernel's queue, at most one backlog; return how many connections that was."""
-        count = 0
-        while count < self.adj.backlog and self.accepting and self.accept_one():  # type: ignore[attr-defined]
-            count += 1
-        return count
-
-    def accept_one(self) -> bool:
-        """Accept a connection and read what it already sent; False when there's none."""
-        server: Any = self
-        try:
-            connection, address = server.socket.accept()
-        except (BlockingIOError, InterruptedError):
-            return False
-        except ConnectionAbortedError:
-            return True
-        except OSError as error:
-            self.worker.accept_failed(error)
-            return False
-        admit(connection)  # the main process may have set the refusal already, and this worker not know yet
-        try:
-            server.set_socket_options(connection)
-        except OSError:  # macOS: the client has left already
-            connection.close()
-            return True
-        if len(self.worker.map) >= server.adj.connection_limit:
-            self.worker.housekeeping.make_room()
-        channel = server.channel_class(server, connection, server.fix_addr(address), server.adj, map=server._map)
-        self.worker.loop.react(channel, IN)
-        return True
-
-    def stop_listening(self) -> None:
-        """Close the listening socket; the open connections stay."""
-        server: Any = self
-        if server.socket is not None:
-            fd = server._fileno
-            server.accepting = False
-            server.del_channel()
-            self.worker.loop.forget_listener(fd)
-            server.socket.close()
-
-
-if not compat.missing_parts():
-
-    class TcpServer(_Server, TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
-        """A listening TCP socket."""
-
-        channel_class = Channel
-
-    class UnixServer(_Server, UnixWSGIServer):  # type: ignore[misc]
-        """A listening Unix socket."""
-
-        channel_class = Channel
-
-    class Orders(wasyncore.dispatcher):  # type: ignore[misc]
-        """Watches the line to the main process, in the worker's loop."""
-
-        def __init__(self, worker: Worker, control: Control) -> None:
-            super().__init__(control.socket, map=worker.map)
-            self.worker, self.control = worker, control
-            worker.loop.add_trigger(control.fileno())
-
-        def writable(self) -> bool:
-            """Tell Waitress's poll that there's nothing to write."""
-            return False
-
-        def handle_read(self) -> None:
-            """Take in what the main process says."""
-            lines = self.control.receive()
-            if lines is None:
-                self.handle_close()
-            for words in lines or ():
-                self.worker.take_order(*words)
-
-        def handle_close(self) -> None:
-            """Drain: the main process has gone, and the port must become free."""
-            self.close()
+    def handle_read(self) -> None:
+        """Take in what the main process says; drain when it has gone, as the port must become free."""
+        lines = self.control.receive()
+        if lines is None:
+            del self.worker.loop.others[self.control.fileno()]
+            self.control.close()
             self.worker.on_parent_gone()
+        for words in lines or ():
+            self.worker.take_order(*words)
 
 
 class Worker:
@@ -163,49 +76,27 @@ class Worker:
         control: Control | None = None,
     ) -> None:
         self.settings = settings
-        self.processes = processes
         self.control = control
-        self.memory = Memory()
-        self.stats = Stats()
-        self.lingering: dict[Channel, float] = {}
-        self.out_of_room = 0
-        self.behind_router = settings.trust_proxy
         self.drain: Drain | None = None
         self.stopping = ""  # the signal that asked for it, before the drain begins
         self.leaving = ""  # why it asked the main process for leave
         self.interrupts = 0
         self.left = False
-        self.gated_since: float | None = None
-        self.no_accept_before = 0.0
         self.next_second = 0.0
-        self.adj = adjustments(settings, threads)
-        self.adj.memory = self.memory
-        self.map: dict[int, Any] = {}
-        self.loop = make_loop(self.map)
-        self.pool = ThreadPool(self._thread_rests, close_database_connections)
-        self.housekeeping = Housekeeping(self)
-        self.servers: list[Any] = [self._server(application, listener) for listener in listeners]
-        self.pool.set_thread_count(threads)
+        self.loop: Loop[Channel] = Loop({})
+        pool = ThreadPool(self._thread_rests, close_database_connections)
+        adj = adjustments(settings, threads)
+        self.connections = Connections(settings, self.loop, pool, processes=processes, limit=adj.connection_limit)
+        self.gate = Gate(self.connections)
+        self.housekeeping = Housekeeping(self.connections)
+        adj.memory = self.connections.memory
+        self.servers = [
+            make_server(application, listener, adj, self.connections, self.housekeeping, self.gate)
+            for listener in listeners
+        ]
+        pool.set_thread_count(threads)
         if control:
             Orders(self, control)
-
-    def _server(self, application: Any, listener: socket.socket) -> Any:
-        kind = UnixServer if listener.family == getattr(socket, "AF_UNIX", None) else TcpServer
-        server = kind(
-            application,
-            self.map,
-            True,
-            listener,
-            dispatcher=self.pool,
-            adj=self.adj,
-            sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
-            bind_socket=False,
-        )
-        server.worker = self
-        self.loop.add_listener(server._fileno)
-        self.loop.add_trigger(server.trigger._fileno)
-        self.loop.trigger = server.trigger
-        return server
 
     # What the loop asks
 
@@ -232,59 +123,23 @@ class Worker:
                 self._ask_for_leave(reason)
         if self.drain:
             return self.drain.step()
-        if self.gated_since is not None or now < self.no_accept_before:
+        if self.loop.gated:
             return 0.1
-        return 0.25 if len(self.map) > 200 else 1.0
+        return 0.25 if self.connections.count() > 200 else 1.0
 
     def finished(self) -> bool:
         """Tell whether the loop shall end."""
         return self.left or bool(self.drain and self.drain.over)
 
     def accepts(self) -> bool:
-        """Tell whether a new connection is welcome: there's room, and a thread is free or nobody else has one either.
-
-        While other processes share the listening socket, each takes only what it can begin at once. When all are busy
-        for long, each takes one more request for each of its threads: clients that leave are noticed only then.
-        """
-        now = time.monotonic()
-        if self.drain or now < self.no_accept_before:
-            return False
-        if self.processes > 1 and not self.pool.has_rest():
-            self.gated_since = self.gated_since or now
-            queued = len(self.pool.queue)
-            if now - self.gated_since < GATE_SECONDS or queued >= len(self.pool.threads):
-                return False
-        else:
-            self.gated_since = None
-        # One at the limit is let in: accept_one() then closes another for it.
-        if len(self.map) <= self.adj.connection_limit or self.housekeeping.make_room():
-            return True
-        self.no_accept_before = now + PAUSE_AFTER_FAILED_ACCEPT
-        return False
-
-    def takes_bursts(self) -> bool:
-        """Tell whether several connections may be accepted at once."""
-        return self.processes == 1
-
-    def closes_connections(self) -> bool:
-        """Tell whether answers end their connection: when draining, and when another process may be less busy."""
-        return self.drain is not None or (self.processes > 1 and bool(self.pool.queue))
-
-    def channels(self) -> list[Channel]:
-        """Return the open connections."""
-        return [channel for server in self.servers for channel in list(server.active_channels.values())]
-
-    def accept_failed(self, error: OSError) -> None:
-        """Make room after accept() failed, most likely for want of file descriptors; wait a little if that can't be."""
-        if error.errno not in (errno.EMFILE, errno.ENFILE) or not self.housekeeping.make_room():
-            self.no_accept_before = time.monotonic() + PAUSE_AFTER_FAILED_ACCEPT
-            log.line("warning", msg="A connection couldn't be accepted.", error=str(error), open=len(self.map))
+        """Tell whether a new connection is welcome now."""
+        return self.gate.is_open()
 
     # Leaving
 
     def start_drain(self, reason: str, *, for_good: bool) -> None:
         """Begin to leave."""
-        self.drain = Drain(self, for_good=for_good, reason=reason)
+        self.drain = Drain(self.connections, self.servers, for_good=for_good, reason=reason, alone=self.control is None)
 
     def take_order(self, word: str, *rest: str) -> None:
         """Do what the main process says (control.py)."""
@@ -293,12 +148,14 @@ class Worker:
         elif word == "retire" and not self.drain:
             self.start_drain(self.leaving or "surplus", for_good=False)
         elif word == "processes":
-            self.processes = int(rest[0])
+            self.connections.processes = int(rest[0])
 
     def on_parent_gone(self) -> None:
         """Drain, as nobody would replace this worker."""
         log.line("warning", msg="The parent process has gone: draining.")
         self.control = None
+        if self.drain:
+            self.drain.alone = True
         self.stopping = self.stopping or "parent-gone"
 
     def handle_signal(self, number: int, _frame: object = None) -> None:
@@ -325,7 +182,7 @@ class Worker:
 
     def _reason_to_retire(self) -> str:
         settings = self.settings
-        if settings.max_requests and self.stats.requests >= settings.max_requests:
+        if settings.max_requests and self.connections.stats.requests >= settings.max_requests:
             return "max-requests"
         if settings.max_memory_mb and resident_mb() > settings.max_memory_mb:
             return "max-memory"
@@ -336,8 +193,8 @@ class Worker:
             self.loop.wake()
 
     def _close(self, timeout: float) -> None:
-        self.pool.shutdown(cancel_pending=True, timeout=timeout)
-        for channel in self.channels():
+        self.connections.pool.shutdown(cancel_pending=True, timeout=timeout)
+        for channel in self.connections.all():
             channel.handle_close()
         for server in self.servers:
             server.stop_listening()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from half_open import HalfOpenClient
-from headwaiter.server import drain
+from headwaiter.server import listen
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
@@ -43,14 +43,14 @@ def test_new_connections_are_dropped_and_queued_ones_work(kind: str) -> None:
         accepted = [stack.enter_context(listener.accept()[0]) for _ in clients]
         queued = [stack.enter_context(socket.create_connection((host, port))) for host in CLIENTS[kind]]
 
-        assert drain.refuse_handshakes(listener)
+        assert listen.refuse_handshakes(listener)
 
         for host in CLIENTS[kind]:
             with pytest.raises(TimeoutError):
                 socket.create_connection((host, port), timeout=0.5)
         late = [stack.enter_context(listener.accept()[0]) for _ in queued]
         for client, served in zip(clients + queued, accepted + late, strict=True):
-            drain.admit(served)
+            listen.admit(served)
             client.sendall(b"question")
             assert served.recv(8) == b"question"
             served.sendall(b"answer")
@@ -64,11 +64,11 @@ def test_a_handshake_under_way_becomes_a_connection_that_works() -> None:
     with listening("dual stack") as listener, HalfOpenClient(listener.getsockname()[1]) as client:
         client.send_syn()
         assert client.hear_syn_ack()
-        assert drain.refuse_handshakes(listener)
+        assert listen.refuse_handshakes(listener)
         client.send_ack()
         served, _ = listener.accept()
         with served:
-            drain.admit(served)
+            listen.admit(served)
             client.send(b"question")
             served.settimeout(60)
             assert served.recv(8) == b"question"
@@ -78,4 +78,4 @@ def test_a_unix_socket_cannot_refuse(tmp_path: Path) -> None:
     """The drain then closes it after a bounded moment."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
-        assert not drain.refuse_handshakes(listener)
+        assert not listen.refuse_handshakes(listener)

@@ -6,7 +6,7 @@ import select
 from typing import Any
 
 import pytest
-from headwaiter.server.loop import ReadinessLoop
+from headwaiter.server.loop import Loop
 from waitress.trigger import trigger
 
 
@@ -14,7 +14,7 @@ from waitress.trigger import trigger
 def test_a_wake_up_just_before_the_pipe_is_read_does_not_silence_the_next() -> None:
     """Its byte is read with the others; if the loop took it for unread, nobody would write one again."""
     sockets: dict[int, Any] = {}
-    loop = ReadinessLoop(sockets)
+    loop: Loop[Any] = Loop(sockets)
     loop.trigger = pipe = trigger(sockets)
     loop.add_trigger(pipe._fileno)
     read = pipe.handle_read

@@ -177,6 +177,7 @@ def test_signals_work_for_process_one(container: tuple[str, ...]) -> None:
     """Process 1 of a container has no default actions: without a handler SIGTERM is ignored."""
     with workers(wrapper=container) as server:
         (first,) = children(server.pid)
+        assert server.get("/").status == 200  # it has its handlers
         client = ask(server, b"/sleep?500")
         time.sleep(0.1)
         os.kill(first, signal.SIGTERM)

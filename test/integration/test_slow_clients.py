@@ -56,7 +56,7 @@ def test_a_slow_reader_gets_every_byte() -> None:
 
 def test_at_the_limit_the_oldest_idle_connection_makes_room() -> None:
     """Instead of going deaf: kept connections first, then those that never said anything."""
-    with workers(settings={"waitress": {"connection_limit": 22}}) as server:
+    with workers(settings={"waitress": {"connection_limit": 20}}) as server:
         silent = [connect(server.port) for _ in range(4)]
         idle = [connect(server.port) for _ in range(4)]
         for client in idle:
@@ -65,7 +65,7 @@ def test_at_the_limit_the_oldest_idle_connection_makes_room() -> None:
         busy = [connect(server.port) for _ in range(8)]
         for client in busy:
             client.sendall(POST % 10 + b"1")
-        # 16 connections, two sockets of our own: these 8 are four too many, and four idle ones go
+        # 16 connections: these 8 are four too many, and four idle ones go
         late = [connect(server.port) for _ in range(8)]
         for client in late:
             client.sendall(POST % 10 + b"1")

@@ -27,7 +27,7 @@ test_a_site_gets_waitress_headwaiter_and_a_web_process() {
 	assertCaptured "       Django 5.2"
 	assertCaptured "       Application: guestbook.wsgi:application"
 	assertCaptured "       Settings:    guestbook.settings"
-	assertCaptured "-----> Bringing Waitress"
+	assertCaptured "-----> Installing Waitress"
 	assertCaptured "       requirements.txt agrees with requirements.in"
 	assertCaptured "       web: headwaiter guestbook.wsgi:application"
 	assertCaptured "2 web dynos x 1 process x"

@@ -213,7 +213,7 @@ def test_the_sites_own_waitress_wins(prepared: Path, tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout
     assert b"The site brings its own Waitress 2.1.1" in done.stdout
-    assert b"mended in 3.0.2" in done.stdout
+    assert b"fixed in 3.0.2" in done.stdout
     assert not (folder / "build/.heroku/headwaiter/python/waitress").exists()
 
 

@@ -152,7 +152,7 @@ def describe_own(version: str, ours: str) -> list[str]:
     if found:
         lines += ["!", f"! Warning: Waitress {version} has known vulnerabilities:"]
         lines += [f"!   - {text}" for text in found]
-        lines += ["!", f"! They're mended in {ours}. Ask for waitress>={ours} in the site's packages, and lock"]
+        lines += ["!", f"! They're fixed in {ours}. Ask for waitress>={ours} in the site's packages, and lock"]
         lines += ["! again; or leave waitress out: this buildpack brings it then.", "!"]
     return lines
 

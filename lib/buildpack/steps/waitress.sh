@@ -5,7 +5,7 @@
 set -euo pipefail
 
 function waitress::install() {
-	output::step "Bringing Waitress"
+	output::step "Installing Waitress"
 	helper::paint "waitress" steps/install_waitress.py \
 		--cache "${CACHE_DIR}" \
 		--env-dir "${ENV_DIR}" \

@@ -24,6 +24,7 @@ import record
 BUSY = 2.5  # load average: our own parts leave less than that behind on two CPUs
 PARTS = {  # in this order; NAME: module
     "slow_clients": "slow",
+    "hostile": "hostile",
     "sigterm": "sigterm",
     "restarts": "restarts",
     "replacement": "replacement",

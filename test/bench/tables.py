@@ -36,6 +36,16 @@ def slow_clients(results: Results) -> str:
     return "\n\n".join(parts)
 
 
+def hostile(results: Results) -> str:
+    servers = results["hostile"]["attacks"]
+    kinds = next(iter(servers.values()))
+    rows = (
+        [kind, *(f"{row[kind]['success']:g} % / {row[kind]['ratio'] or '-'}" for row in servers.values())]
+        for kind in kinds
+    )
+    return table(["request", *servers], rows)
+
+
 def _servers(part: Results, columns: dict[str, str]) -> str:
     rows = ([name, *(row[key] for key in columns)] for name, row in part["servers"].items())
     return table(["server", *columns.values()], rows)
@@ -202,6 +212,7 @@ def commands(results: Results) -> str:
 FIGURES = (
     setting,
     slow_clients,
+    hostile,
     sigterm,
     restarts,
     replacement,

@@ -15,12 +15,14 @@ from headwaiter.server import early, signals
 
 if TYPE_CHECKING:
     from headwaiter.budget.arithmetic import Budget
+    from headwaiter.budget.decide import Decision
+    from headwaiter.budget.live import LiveBudget
     from headwaiter.project import Project
     from headwaiter.server.signals import Arrivals
     from headwaiter.server.supervisor import Application
     from headwaiter.settings import Settings
 
-    Loaded = tuple[Budget, Callable[[], Application]]
+    Loaded = tuple[Decision, Callable[[], Application]]
 
 USAGE = 64  # sysexits.h
 CANNOT_LOAD = 78  # sysexits.h: a mistake in the configuration
@@ -92,7 +94,8 @@ def _serve(argv: Sequence[str], started: float) -> int:
         )
     project.enter(chosen.chdir, chosen.settings_module)
     arrivals = signals.Arrivals()
-    budget, load = (_load_once if chosen.preload else _load_in_workers)(chosen, site, arrivals)
+    decision, load = (_load_once if chosen.preload else _load_in_workers)(chosen, site, arrivals)
+    budget = decision.budget
     return supervisor.Supervisor(
         chosen,
         listen.bind(chosen),
@@ -102,6 +105,7 @@ def _serve(argv: Sequence[str], started: float) -> int:
         load=load,
         announce=lambda: _tell(chosen, budget),
         started=started,
+        live=_follow(chosen, site, decision),
     ).run()
 
 
@@ -111,27 +115,27 @@ def _load_once(chosen: Settings, site: Project, arrivals: Arrivals) -> Loaded:
 
     application = _import(chosen)
     arrivals.collect()
-    budget = _decide(chosen, site)
-    _prepare_fork(chosen, budget)
+    decision = _decide(chosen, site)
+    _prepare_fork(chosen, decision.budget)
     site_threads.report()
-    return budget, lambda: application
+    return decision, lambda: application
 
 
 def _load_in_workers(chosen: Settings, site: Project, arrivals: Arrivals) -> Loaded:
     """Have each worker import the site, which shares nothing then, and this process keep clear of it."""
-    budget = _decide_in_child(chosen, site)
+    decision = _decide_in_child(chosen, site)
     arrivals.collect()
 
     def load() -> Application:
         application = _import(chosen)
-        _prepare_fork(chosen, budget)
+        _prepare_fork(chosen, decision.budget)
         return application
 
-    return budget, load
+    return decision, load
 
 
-def _decide_in_child(chosen: Settings, site: Project) -> Budget:
-    """Return the budget, which takes the site's own settings. Ends this process if the site can't be imported."""
+def _decide_in_child(chosen: Settings, site: Project) -> Decision:
+    """Return the decision, which takes the site's own settings. Ends this process if the site can't be imported."""
     from headwaiter.project import ProjectError
 
     reader, writer = os.pipe()
@@ -149,8 +153,8 @@ def _decide_in_child(chosen: Settings, site: Project) -> Budget:
         sys.exit(status)  # it has said why
     if not pickled:
         raise ProjectError(f"{chosen.application}: the process that imported it was ended by signal {-status}.")
-    budget: Budget = pickle.loads(pickled)  # noqa: S301  # our own child's
-    return budget
+    decision: Decision = pickle.loads(pickled)  # noqa: S301  # our own child's
+    return decision
 
 
 def _import(chosen: Settings) -> Application:
@@ -162,10 +166,24 @@ def _import(chosen: Settings) -> Application:
     return application
 
 
-def _decide(chosen: Settings, site: Project) -> Budget:
+def _decide(chosen: Settings, site: Project) -> Decision:
     from headwaiter.budget import decide
 
     return decide.decide(chosen, site.facts)
+
+
+def _follow(chosen: Settings, site: Project, decision: Decision) -> LiveBudget | None:
+    """Return what changes the budget while this dyno runs; None where it stays as it was at boot."""
+    from headwaiter.budget import dyno
+
+    here = dyno.read(os.environ)
+    if decision.survey is None or here.process_type != "web":
+        return None
+    from headwaiter.budget import live
+
+    if live.why_fixed(chosen, decision.survey, os.environ):
+        return None
+    return live.LiveBudget(decision.budget, decision.survey, chosen, site.facts, here, os.environ, now=time.monotonic())
 
 
 def _prepare_fork(chosen: Settings, budget: Budget) -> None:

@@ -165,6 +165,14 @@ class Settings:
         "How long a request waits for a connection when the server has none left. Default: 20.",
     )
 
+    live_budget: bool = option(
+        True,
+        flag,
+        DATABASE,
+        "",
+        "Change processes and threads when the number of web dynos or the limit changes. Default: yes.",
+    )
+
     access_log: bool = option(False, flag, LOGS, "", "Log every request. Default: no, as Heroku's router does.")
     slow_request_seconds: float = option(
         20.0,

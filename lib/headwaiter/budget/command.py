@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from headwaiter import project, settings
-from headwaiter.budget import decide, report
+from headwaiter.budget import decide, live, report
 from headwaiter.redact import redact
 from headwaiter.settings import Settings
 
@@ -32,6 +32,7 @@ def main(argv: Sequence[str]) -> int:
     except project.ProjectError as error:
         return _fail(78, str(error))
     made = decide.make(chosen, site.facts, os.environ)
+    made = replace(made, fixed=live.why_fixed(chosen, made.survey, os.environ))
     if problem:
         made = replace(made, budget=made.budget._replace(warnings=(problem, *made.budget.warnings)))
     print(json.dumps(report.as_json(made), indent=2) if options.json else report.table(made, colour=_colour()))

@@ -176,10 +176,23 @@ def install(settings: Settings, budget: Budget | None = None) -> None:
     from headwaiter.budget.retry import RefusalRetry
 
     watcher = Watcher(budget)
-    retry = RefusalRetry(settings.db_wait, watcher.advice)
+    retry = RefusalRetry(settings.db_wait, watcher.advice, lambda: _on_refusal())
     for name in connections:
         with suppress(Exception):  # an alias that can't be used is the site's own business, when it uses it
             _wrap(type(connections[name]), retry, watcher)
+
+
+def _nothing() -> None:
+    pass
+
+
+_on_refusal: Callable[[], None] = _nothing
+
+
+def on_refusal(act: Callable[[], None]) -> None:
+    """Have `act` called, in this process, when a connect is refused for want of a slot and waits for one."""
+    global _on_refusal
+    _on_refusal = act
 
 
 def _wrap(backend: type, retry: RefusalRetry, watcher: Watcher) -> None:

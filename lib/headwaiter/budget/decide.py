@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from headwaiter.budget import arithmetic, database, dyno
 from headwaiter.budget.arithmetic import DYNOS_UNKNOWN, Budget, Inputs, Limit
@@ -24,22 +24,34 @@ class Plan:
     budget: Budget
     dyno: dyno.Dyno
     found: limits.Found
+    survey: server_limits.Survey
+    fixed: str | None = None
+    """Why the budget stays as it was at boot; None where it follows the formation (live.py)."""
 
 
-def decide(settings: Settings, facts: Mapping[str, object]) -> Budget:
+class Decision(NamedTuple):
+    """What to run; `survey` is what the databases said, None where none was asked."""
+
+    budget: Budget
+    survey: server_limits.Survey | None = None
+
+
+def decide(settings: Settings, facts: Mapping[str, object]) -> Decision:
     """Processes and threads for this dyno. Never raises: a site must boot, whatever its database does."""
     try:
         if settings.db_plan or database.may_be_limited(os.environ):
-            return make(settings, facts, os.environ).budget
+            made = make(settings, facts, os.environ)
+            return Decision(made.budget, made.survey)
         # What asks databases isn't even imported: that would take as long as a tenth of a small site's boot.
-        return _compute(settings, facts, dyno.read(os.environ))
+        here = dyno.read(os.environ)
+        return Decision(arithmetic.compute(inputs(settings, here, (), *_web_dynos(settings, facts, here, {}))))
     except Exception as error:
         from headwaiter.budget import plans
 
         unknown = Limit("unknown", plans.UNKNOWN, "unknown, so the smallest Heroku Postgres plan")
         assumed = arithmetic.compute(Inputs((unknown,), processes=settings.processes, threads=settings.threads))
         what = f"The connection budget couldn't be worked out ({type(error).__name__}): `headwaiter plan` shows more."
-        return assumed._replace(warnings=(what, *assumed.warnings))
+        return Decision(assumed._replace(warnings=(what, *assumed.warnings)))
 
 
 def make(settings: Settings, facts: Mapping[str, object], environ: Mapping[str, str], root: Path = Path("/")) -> Plan:
@@ -48,38 +60,31 @@ def make(settings: Settings, facts: Mapping[str, object], environ: Mapping[str, 
 
     database.name_connections()
     here = dyno.read(environ, root)
-    asked = server_limits.take(environ)
-    found = limits.find(asked, settings, facts, environ)
-    chosen = _compute(settings, facts, here, found.limits, _holders(asked))
-    return Plan(chosen._replace(warnings=(*found.warnings, *chosen.warnings)), here, found)
+    survey = server_limits.take(environ)
+    found = limits.find(survey, settings, facts, environ)
+    dynos, source = _web_dynos(settings, facts, here, holders_of_role(survey))
+    chosen = arithmetic.compute(inputs(settings, here, found.limits, dynos, source))
+    return Plan(chosen._replace(warnings=(*found.warnings, *chosen.warnings)), here, found, survey)
 
 
-def _compute(
-    settings: Settings,
-    facts: Mapping[str, object],
-    here: dyno.Dyno,
-    found: Sequence[Limit] = (),
-    holders: Mapping[str, int] | None = None,
-) -> Budget:
-    dynos, source = _web_dynos(settings, facts, here, holders or {})
-    return arithmetic.compute(
-        Inputs(
-            limits=tuple(found),
-            dynos=dynos,
-            dynos_source=source,
-            reserve=settings.db_reserve,
-            processes=settings.processes,
-            threads=settings.threads,
-            memory_mb=here.memory_mb,
-            cpus=here.cpus,
-            tasks=here.tasks,
-        )
+def inputs(settings: Settings, here: dyno.Dyno, found: Sequence[Limit], dynos: int, dynos_source: str) -> Inputs:
+    """Return what the arithmetic takes."""
+    return Inputs(
+        limits=tuple(found),
+        dynos=dynos,
+        dynos_source=dynos_source,
+        reserve=settings.db_reserve,
+        processes=settings.processes,
+        threads=settings.threads,
+        memory_mb=here.memory_mb,
+        cpus=here.cpus,
+        tasks=here.tasks,
     )
 
 
-def _holders(asked: server_limits.Survey) -> dict[str, int]:
+def holders_of_role(survey: server_limits.Survey) -> dict[str, int]:
     """How many connections the site's own role holds, by application_name."""
-    answers = [answer for answer in asked.answers.values() if not isinstance(answer, str)]
+    answers = [answer for answer in survey.answers.values() if not isinstance(answer, str)]
     return {each.application_name: each.count for answer in answers for each in answer.in_use if each.same_role}
 
 

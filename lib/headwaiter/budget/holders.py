@@ -16,6 +16,11 @@ def web_dynos(holders: Mapping[str, int]) -> int:
     return max(_numbers(holders), default=0)
 
 
+def seen_dynos(holders: Mapping[str, int]) -> int:
+    """Web dynos seen: the highest number on Cedar; on Fir every name counts, an old dyno's too while it leaves."""
+    return max(web_dynos(holders), sum(name.startswith("web-") and is_web(name) for name in holders))
+
+
 def _numbers(names: Mapping[str, int]) -> Iterator[int]:
     for name in names:
         match = re.fullmatch(r"web\.(\d{1,3})", name)

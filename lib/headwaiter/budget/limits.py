@@ -132,16 +132,16 @@ def _without_django(known: _Known) -> Found:
 
 def _of_server(aliases: list[Alias], known: _Known) -> Found:
     """The limits of one server, direct and behind poolers."""
-    poolers = {alias.name: pooler for alias in aliases if (pooler := _pooler(alias, known))}
+    poolers = {alias.name: name for alias in aliases if (name := pooler(alias, known.survey, known.environ))}
     direct = [alias for alias in aliases if alias.name not in poolers]
     found = _direct(direct, known) if direct else Found()
     limits, rows, warnings = found.limits, [], found.warnings
     for alias in aliases:
-        pooler = poolers.get(alias.name)
-        mine = _of_pooler(alias, pooler, known.environ) if pooler else found.limits
-        limits += mine if pooler else ()
-        warnings += tuple(_about_pooler(alias, pooler)) if pooler else ()
-        rows.append(_row(alias, known.answer(alias), mine, pooler))
+        behind = poolers.get(alias.name)
+        mine = _of_pooler(alias, behind, known.environ) if behind else found.limits
+        limits += mine if behind else ()
+        warnings += tuple(_about_pooler(alias, behind)) if behind else ()
+        rows.append(_row(alias, known.answer(alias), mine, behind))
     return Found(limits, tuple(rows), warnings)
 
 
@@ -252,19 +252,19 @@ def _others(in_use: Iterable[InUse], aliases: list[Alias]) -> int:
     return sum(each.count for each in in_use if not is_web(each.application_name) and each.application_name not in own)
 
 
-def _pooler(alias: Alias, known: _Known) -> str | None:
-    """What stands between the site and its server, when it is known to be a transaction pooler."""
+def pooler(alias: Alias, survey: Survey, environ: Mapping[str, str]) -> str | None:
+    """Return what stands between the site and its server, when it is known to be a transaction pooler."""
     if alias.vendor != "postgresql":
         return None
-    url = database_url.parse(known.environ.get("DATABASE_CONNECTION_POOL_URL", ""))
+    url = database_url.parse(environ.get("DATABASE_CONNECTION_POOL_URL", ""))
     if url and url.host and alias.server == url.server:
         return _POOLER_PORTS["5433"]
     local = alias.host in ("127.0.0.1", "localhost", "::1")
-    if local and alias.port == "6000" and "DATABASE_URL_PGBOUNCER" in known.environ:
+    if local and alias.port == "6000" and "DATABASE_URL_PGBOUNCER" in environ:
         return _POOLER_PORTS["6000"]
     if alias.port == "5433" and plans.floor_for_host(alias.host):
         return _POOLER_PORTS["5433"]
-    answer = known.answer(alias)
+    answer = survey.answers.get(alias.name)
     if isinstance(answer, Answer):
         return _POOLER_PORTS.get(alias.port, "a pooler") if answer.pooled else None
     return _POOLER_PORTS["6432"] if alias.port == "6432" else None

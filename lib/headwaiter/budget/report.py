@@ -30,6 +30,8 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "threads": made.threads,
         "connections": made.connections,
         "spare": made.spare,
+        "live": plan.fixed is None,
+        "fixed_because": plan.fixed,
         "sentence": made.sentence,
         "reasons": list(made.reasons),
         "warnings": list(made.warnings),
@@ -63,7 +65,7 @@ def advice(plan: Plan) -> list[str]:
     said: list[str] = []
     if made.limit is None:
         return said
-    if made.inputs.dynos_source == DYNOS_UNKNOWN:
+    if plan.fixed and made.inputs.dynos_source == DYNOS_UNKNOWN:
         said.append("Before you scale: heroku config:set HEADWAITER_WEB_DYNOS=2 && heroku ps:scale web=2")
     full = compute(made.inputs._replace(limits=()))
     if made.processes * made.threads < full.processes * full.threads:
@@ -94,6 +96,7 @@ def table(plan: Plan, *, colour: bool = False) -> str:
     lines += ["", style.bold("This dyno")]
     for reason in plan.budget.reasons:
         lines += _wrapped(reason, "  ", width)
+    lines += _wrapped(_about_live(plan), "  ", width)
     lines += ["", style.bold("With other numbers of web dynos"), *_scale_table(plan.budget, style)]
     said = advice(plan)
     if said:
@@ -105,6 +108,13 @@ def table(plan: Plan, *, colour: bool = False) -> str:
         for warning in plan.budget.warnings:
             lines += _wrapped(warning, "  ", width)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _about_live(plan: Plan) -> str:
+    if plan.fixed:
+        return f"Running dynos keep what they had at boot: {plan.fixed}."
+    share = f" Each may hold {count(plan.budget.connections, 'connection')} now." if plan.budget.connections else ""
+    return f"Running dynos follow the number of web dynos, the limit and what other clients hold.{share}"
 
 
 class _Style:

@@ -63,6 +63,7 @@ class RefusalRetry:
         self,
         seconds: float,
         advise: Callable[[], str],
+        on_refusal: Callable[[], None] = lambda: None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -70,6 +71,7 @@ class RefusalRetry:
     ) -> None:
         self.seconds = seconds
         self._advise = advise
+        self._on_refusal = on_refusal
         self._clock = clock
         self._sleep = sleep
         self._log_every = log_every_seconds
@@ -99,6 +101,8 @@ class RefusalRetry:
             except Exception as error:
                 if not is_refusal(error):
                     raise
+                if not started:
+                    self._on_refusal()
                 started = started or self._clock()
                 left = started + self.seconds - self._clock()
                 if left <= 0:

@@ -13,7 +13,7 @@ import selectors
 import signal
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn
@@ -89,20 +89,28 @@ def take(environ: Mapping[str, str], timeout_seconds: float = TIMEOUT_SECONDS) -
     """Ask every server at once; takes `timeout_seconds` at most, whatever happens. Never raises."""
     aliases = database.aliases(environ)
     asked: dict[tuple[str, ...], Alias] = {}
-    for alias in aliases:
+    for alias in accounts(aliases):
         if alias.vendor in _LIMITS:
-            asked.setdefault(_account(alias), alias)
+            asked[account(alias)] = alias
     replies = _ask_all(list(asked.values()), timeout_seconds)
     answers: dict[str, Answer | str] = {}
     for alias in aliases:
         if alias.vendor in _LIMITS:
-            answers[alias.name] = replies[asked[_account(alias)].name]
+            answers[alias.name] = replies[asked[account(alias)].name]
     return Survey(tuple(aliases), answers, django=database.configured())
 
 
-def _account(alias: Alias) -> tuple[str, ...]:
-    """Aliases that get the same answer."""
+def account(alias: Alias) -> tuple[str, ...]:
+    """Return what aliases that get the same answer have in common."""
     return (*alias.server, alias.database, alias.user)
+
+
+def accounts(aliases: Iterable[Alias]) -> list[Alias]:
+    """Return the first alias of each account."""
+    found: dict[tuple[str, ...], Alias] = {}
+    for alias in aliases:
+        found.setdefault(account(alias), alias)
+    return list(found.values())
 
 
 def _ask_all(aliases: list[Alias], timeout_seconds: float) -> dict[str, Answer | str]:
@@ -163,8 +171,12 @@ def _understand(reply: bytes, timeout_seconds: float) -> Answer | str:
         return f"no answer in {timeout_seconds:g} s"
     if isinstance(found, str):
         return found
-    in_use = tuple(InUse(**each) for each in found.pop("in_use"))
-    return Answer(**found, in_use=in_use)
+    return answer_from(found)
+
+
+def answer_from(fields: Mapping[str, Any]) -> Answer:
+    """Return the Answer that asdict() has made `fields` of."""
+    return Answer(**{**fields, "in_use": tuple(InUse(**each) for each in fields["in_use"])})
 
 
 def _ask(alias: Alias, timeout_seconds: float, deadline: float) -> dict[str, Any] | str:
@@ -181,23 +193,33 @@ def _ask(alias: Alias, timeout_seconds: float, deadline: float) -> dict[str, Any
 def _answer(alias: Alias, timeout_seconds: float) -> Answer:
     connection = database.connect(alias.name, timeout_seconds)
     try:
-        cursor = connection.cursor()
-        cursor.execute(_LIMITS[alias.vendor])
-        role_limit, database_limit, server_limit, reserved, pid, version, role = cursor.fetchone()
-        cursor.execute(_IN_USE[alias.vendor])
-        rows = cursor.fetchall()
-        return Answer(
-            role_limit=_limit(role_limit, alias.vendor),
-            database_limit=_limit(database_limit, alias.vendor),
-            server_limit=int(server_limit) if server_limit else None,
-            reserved=int(reserved or 0),
-            pooled=_is_pooled(connection, int(pid), alias.vendor),
-            version=str(version).split(" ")[0].split("-")[0],
-            role=str(role),
-            in_use=tuple(InUse(str(name), bool(mine), bool(here), int(number)) for name, mine, here, number in rows),
-        )
+        return read_answer(connection, connection.cursor(), alias.vendor)
     finally:
         connection.close()
+
+
+def read_answer(connection: Any, cursor: Any, vendor: str = "postgresql", before: str = "") -> Answer:
+    """Ask on an open driver connection; `before` is a statement that goes before each query. Raises what it raises."""
+    role_limit, database_limit, server_limit, reserved, pid, version, role = _rows(cursor, before + _LIMITS[vendor])[0]
+    rows = _rows(cursor, before + _IN_USE[vendor])
+    return Answer(
+        role_limit=_limit(role_limit, vendor),
+        database_limit=_limit(database_limit, vendor),
+        server_limit=int(server_limit) if server_limit else None,
+        reserved=int(reserved or 0),
+        pooled=_is_pooled(connection, int(pid), vendor),
+        version=str(version).split(" ")[0].split("-")[0],
+        role=str(role),
+        in_use=tuple(InUse(str(name), bool(mine), bool(here), int(number)) for name, mine, here, number in rows),
+    )
+
+
+def _rows(cursor: Any, statements: str) -> list[Any]:
+    """Return the rows of the last statement: psycopg 3 stands at the first result, psycopg2 at the last."""
+    cursor.execute(statements)
+    while cursor.description is None and cursor.nextset():
+        pass
+    return list(cursor.fetchall())
 
 
 def _limit(value: object, vendor: str) -> int | None:

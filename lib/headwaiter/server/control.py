@@ -4,6 +4,10 @@ A worker says                        The main process says
 ready    it answers requests         drain REASON   the whole dyno stops: take the last connections and leave
 leave    it would like to end,       retire         this worker alone may leave: others take the connections
          or a signal asked it to     processes N    so many share the listening sockets from now on
+seen X   what the databases said,    threads N      the pool has so many threads from now on
+         of budget/look.py           look ALIAS...  ask these databases, from a pool thread
+refused  the database refused a
+         connect for want of slots
 """
 
 from __future__ import annotations

@@ -20,11 +20,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from os import fork, waitpid
 from select import poll
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from headwaiter import log
+from headwaiter.budget import database
 from headwaiter.server import control, drain, listen, signals, worker
+from headwaiter.server.scaling import Scaling
 from headwaiter.settings import Settings
+
+if TYPE_CHECKING:
+    from headwaiter.budget.live import LiveBudget
 
 CANNOT_LOAD = 78  # exit status of a worker that can't import the site (cli.py)
 SOFTWARE = 70
@@ -79,7 +84,8 @@ class Process:
 class Supervisor:
     """Keeps `processes` workers on the bound `sockets`.
 
-    `load` returns the application, in each worker; `announce` logs the boot, while the workers already serve.
+    `load` returns the application, in each worker; `announce` logs the boot, while the workers already serve; `live`
+    says how many processes and threads there are to be from then on.
     `started` is time.monotonic() of the command's start.
     """
 
@@ -94,6 +100,7 @@ class Supervisor:
         load: Callable[[], Application],
         announce: Callable[[], None],
         started: float,
+        live: LiveBudget | None = None,
     ) -> None:
         self.settings = settings
         self.sockets = list(sockets)
@@ -114,6 +121,7 @@ class Supervisor:
         self.deadline: float | None = None  # of the drain
         self.interrupts = 0
         self.status = 0
+        self.scaling = Scaling(live, self.serving, self.resize) if live else None
         self.poll = poll()
         self.poll.register(arrivals.wake, select.POLLIN)
 
@@ -135,6 +143,17 @@ class Supervisor:
                 if fd != self.arrivals.wake:
                     self.hear(next(each for each in self.workers if each.control.fileno() == fd))
 
+    def serving(self) -> list[control.Control]:
+        """Return the lines to the workers that serve."""
+        return [each.control for each in self.workers if each.ready and not each.leaving]
+
+    def resize(self, processes: int, threads: int) -> None:
+        """Change how many workers there are and how many threads each has."""
+        self.threads = threads
+        for each in self.workers:
+            each.control.send("threads", threads)
+        self.set_processes(processes)
+
     def set_processes(self, count: int) -> None:
         """Change how many workers there are: surplus ones drain and end, missing ones are forked."""
         self.processes = count
@@ -155,6 +174,8 @@ class Supervisor:
             due.append(self.deadline + MARGIN_SECONDS)
         elif self.next_start > now:
             due.append(self.next_start)
+        if self.scaling and self.deadline is None:
+            due.append(self.scaling.due)
         return max(0.001, min(due) - now)
 
     def in_place(self) -> dict[int, Process]:
@@ -168,6 +189,8 @@ class Supervisor:
             self.announce()
             self.announce = None
             self.say_ready()
+        if self.scaling and self.deadline is None:
+            self.scaling.tick(now)
         if self.refuse_at is not None and now >= self.refuse_at:
             self.refuse_at = None
             self.refuse_connections()
@@ -218,11 +241,13 @@ class Supervisor:
         lines = one.control.receive()
         if lines is None:  # it has ended or is about to; reap() tells which
             self.unwatch(one)
-        for word, *_ in lines or ():
+        for word, *rest in lines or ():
             if word == "ready":
                 self.on_ready(one)
             elif word == "leave":
                 one.wants_to_leave = True
+            elif self.scaling and self.deadline is None:
+                self.scaling.hear(word, *rest)
 
     def unwatch(self, one: Process) -> None:
         """Stop polling a worker that says no more; twice does no harm."""
@@ -289,6 +314,7 @@ class Supervisor:
             sys.modules["gevent"].reinit()  # its loop's epoll belongs to the parent
         gc.enable()
         application = self.load()
+        database.on_refusal(lambda: line.send("refused"))
         sockets = [Listener(fileno=one.detach()) for one in self.sockets]
         outcome = worker.serve(
             application, sockets, self.settings, threads=self.threads, processes=self.processes, control=line

@@ -138,6 +138,16 @@ class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
                 return
         thread.wake.release()
 
+    def add_first(self, task: Any) -> None:
+        """Give `task` to a resting thread, or queue it in front of all others, where it doesn't count as a request."""
+        with self.lock:
+            if not self.resting or self.queue:
+                self.queue.appendleft(task)
+                return
+            thread = self.resting.pop()
+            thread.take(task)
+        thread.wake.release()
+
     def close_idle_connections(self) -> None:
         """From now on, close a thread's database connections as soon as it has no request: at once where it rests."""
         with self.lock:

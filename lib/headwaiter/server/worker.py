@@ -20,6 +20,7 @@ from headwaiter import log
 from headwaiter.server import compat, signals
 from headwaiter.server.buffers import ON_DISK_OF_ONE
 from headwaiter.server.control import Control
+from headwaiter.server.scaling import Look
 from headwaiter.settings import ROUTER_TRUST, Settings
 
 if TYPE_CHECKING or not compat.missing_parts():
@@ -149,6 +150,10 @@ class Worker:
             self.start_drain(self.leaving or "surplus", for_good=False)
         elif word == "processes":
             self.connections.processes = int(rest[0])
+        elif word == "threads" and not self.drain:
+            self.pool.set_thread_count(int(rest[0]))
+        elif word == "look" and not self.drain and self.control:
+            self.pool.add_first(Look(rest, self.control))
 
     def on_parent_gone(self) -> None:
         """Drain, as nobody would replace this worker."""

@@ -27,7 +27,7 @@ def test_decide_never_raises_and_quotes_nothing(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(limits, "find", fail)
     monkeypatch.setenv("DATABASE_URL", "postgres://u:hunter2@host/d")
-    made = decide.decide(Settings(threads=3), FACTS)
+    made = decide.decide(Settings(threads=3), FACTS).budget
     assert (made.limit, made.threads) == (20, 3)
     assert made.warnings[0] == (
         "The connection budget couldn't be worked out (RuntimeError): `headwaiter plan` shows more."

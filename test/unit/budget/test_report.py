@@ -8,6 +8,7 @@ from headwaiter.budget.arithmetic import DYNOS_UNKNOWN, Inputs, Limit, compute
 from headwaiter.budget.decide import Plan
 from headwaiter.budget.dyno import Dyno
 from headwaiter.budget.limits import Found
+from headwaiter.budget.server_limits import Survey
 
 DYNO = Dyno("run.4711", "run", 4711, 512, 8, 256)
 ROLE = Limit("db", 20, "the limit of the role", others=1)
@@ -29,9 +30,9 @@ ROW = {
 }
 
 
-def plan(row: dict[str, Any] = ROW, **changes: Any) -> Plan:
+def plan(row: dict[str, Any] = ROW, fixed: str | None = None, **changes: Any) -> Plan:
     inputs = Inputs(limits=(ROLE,), dynos=3, dynos_source="HEADWAITER_WEB_DYNOS", memory_mb=512, cpus=8, tasks=256)
-    return Plan(compute(inputs._replace(**changes)), DYNO, Found(databases=(row,)))
+    return Plan(compute(inputs._replace(**changes)), DYNO, Found(databases=(row,)), Survey(), fixed)
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +60,8 @@ This dyno
   3 web dynos: HEADWAITER_WEB_DYNOS.
   1 process: the connections fill one process before the next; memory and CPUs would carry 2.
   6 threads in each: this dyno may hold 6 connections.
+  Running dynos follow the number of web dynos, the limit and what other clients hold. Each may hold
+  6 connections now.
 
 With other numbers of web dynos
   web dynos  processes  threads  connections  reserve  spare
@@ -106,8 +109,9 @@ def test_json_has_what_programs_need() -> None:
 
 
 def test_advice_is_the_exact_command() -> None:
-    """When nothing says how many dynos there are."""
-    found = report.as_json(plan(dynos=1, dynos_source=DYNOS_UNKNOWN))
+    """When nothing says how many dynos there are, and nothing finds out while they run."""
+    assert report.as_json(plan(dynos=1, dynos_source=DYNOS_UNKNOWN))["advice"] == []
+    found = report.as_json(plan(fixed="only PostgreSQL names its clients", dynos=1, dynos_source=DYNOS_UNKNOWN))
     assert found["advice"] == ["Before you scale: heroku config:set HEADWAITER_WEB_DYNOS=2 && heroku ps:scale web=2"]
 
 

@@ -151,9 +151,9 @@ class Worker:
         elif word == "processes":
             self.connections.processes = int(rest[0])
         elif word == "threads" and not self.drain:
-            self.pool.set_thread_count(int(rest[0]))
+            self.connections.pool.set_thread_count(int(rest[0]))
         elif word == "look" and not self.drain and self.control:
-            self.pool.add_first(Look(rest, self.control))
+            self.connections.pool.add_first(Look(rest, self.control))
 
     def on_parent_gone(self) -> None:
         """Drain, as nobody would replace this worker."""

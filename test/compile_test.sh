@@ -28,6 +28,7 @@ test_a_site_gets_waitress_headwaiter_and_a_web_process() {
 	assertCaptured "       Application: guestbook.wsgi:application"
 	assertCaptured "       Settings:    guestbook.settings"
 	assertCaptured "-----> Installing Waitress"
+	assertCaptured "-----> Installing headwaiter $(PYTHONPATH="${BUILDPACK_HOME}/lib" python3 -c 'import headwaiter; print(headwaiter.VERSION)')"
 	assertCaptured "       requirements.txt agrees with requirements.in"
 	assertCaptured "       web: headwaiter guestbook.wsgi:application"
 	assertCaptured "2 web dynos x 1 process x"

@@ -16,6 +16,7 @@ from headwaiter.budget import holders
 
 if TYPE_CHECKING:
     from headwaiter.budget.arithmetic import Budget
+    from headwaiter.budget.holders import Advisor
     from headwaiter.budget.retry import RefusalRetry
     from headwaiter.settings import Settings
 
@@ -175,7 +176,10 @@ def install(settings: Settings, budget: Budget | None = None) -> None:
 
     from headwaiter.budget.retry import RefusalRetry
 
-    watcher = Watcher(budget)
+    name = os.environ.get("PGAPPNAME", "")
+    follows = settings.live_budget and not (settings.web_dynos or settings.db_reserve)
+    advisor = holders.Advisor(budget, name, follows=follows) if budget and holders.is_web(name) else None
+    watcher = Watcher(advisor)
     retry = RefusalRetry(settings.db_wait, watcher.advice, lambda: _on_refusal())
     for name in connections:
         with suppress(Exception):  # an alias that can't be used is the site's own business, when it uses it
@@ -209,34 +213,29 @@ def _is_ours(method: Callable[..., Any]) -> bool:
     return getattr(method, "__module__", "") == "headwaiter.budget.retry"
 
 
-HOLDERS = {
-    "postgresql": (
-        "SELECT coalesce(application_name, ''), count(*) FROM pg_stat_activity"
-        " WHERE usename = session_user AND pid <> pg_backend_pid() GROUP BY 1"
-    ),
-    "mysql": "SELECT '', COUNT(*) FROM information_schema.PROCESSLIST",
-}
+HOLDERS = (
+    "SELECT coalesce(application_name, ''), count(*) FROM pg_stat_activity"
+    " WHERE usename = session_user AND pid <> pg_backend_pid() GROUP BY 1"
+)
 
 
 class Watcher:
-    """Learns who holds the connections, from one that was waited for, to say which number to set."""
+    """Shows an Advisor who holds the connections, on one that was waited for. Only PostgreSQL names its clients."""
 
-    def __init__(self, budget: Budget | None) -> None:
-        self._budget = budget
-        self._seen: dict[str, int] = {}
+    def __init__(self, advisor: Advisor | None) -> None:
+        self._advisor = advisor
 
     def look(self, backend: Any, connection: Any) -> None:
         """Ask on a connection that Django hasn't got yet, and leave it as it was. Never raises."""
+        options = backend.settings_dict.get("OPTIONS") or {}
+        if not self._advisor or backend.vendor != "postgresql" or options.keys() & {"pool", "application_name"}:
+            return
         with suppress(Exception):
-            if getattr(backend, "pool", None) or backend.vendor not in HOLDERS:
-                return
             with connection.cursor() as cursor:
-                cursor.execute(HOLDERS[backend.vendor])
-                self._seen = {str(name): int(number) for name, number in cursor.fetchall()}
+                cursor.execute(HOLDERS)
+                self._advisor.see({str(name): int(number) for name, number in cursor.fetchall()})
             connection.rollback()
 
     def advice(self) -> str:
-        """One sentence with the config var and its value."""
-        if self._budget is None:
-            return "`headwaiter plan` shows who holds them."
-        return holders.advise(self._seen, self._budget.dynos, self._budget.reserve, self._budget.limit)
+        """One sentence for the log."""
+        return self._advisor.advice() if self._advisor else "`headwaiter plan` shows who holds them."

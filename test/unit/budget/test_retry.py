@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import pytest
 from headwaiter import log
-from headwaiter.budget import holders, retry
+from headwaiter.budget import retry
 
 
 class RefusedError(Exception):
@@ -175,21 +174,3 @@ def test_wrapper_passes_arguments_and_remembers_the_method() -> None:
     wrapped = retry.retrying(get_new_connection, Server(0).retry(), lambda *_: None)
     assert wrapped("backend", {"dbname": "x"}) == ("backend", {"dbname": "x"})
     assert wrapped.__wrapped__ is get_new_connection  # type: ignore[attr-defined]
-
-
-Advise = Callable[..., str]
-
-
-@pytest.mark.parametrize(
-    ("held", "sentence"),
-    [
-        ({"web.1": 6, "web.5": 6}, "heroku config:set HEADWAITER_WEB_DYNOS=5"),
-        ({"web.1": 6, "worker.1": 9, "": 2}, "heroku config:set HEADWAITER_DB_RESERVE=12"),
-        ({"web.1": 8}, "heroku config:set HEADWAITER_DB_CONNECTIONS=9"),
-        ({"web.1": 18, "psql": 1}, "the budget itself holds"),
-        ({}, "heroku config:set HEADWAITER_WEB_DYNOS=3"),
-    ],
-)
-def test_advice_names_the_number_to_set(held: dict[str, int], sentence: str) -> None:
-    """From who holds the connections: more dynos, other clients, a smaller limit, or a deploy in passing."""
-    assert sentence in holders.advise(held, dynos=2, reserve=2, limit=20)

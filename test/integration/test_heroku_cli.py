@@ -137,7 +137,7 @@ def test_listing_shows_the_order(platform: PlatformApi, checkout: Path) -> None:
 
 
 def test_python_is_put_before_ours_when_it_is_missing(platform: PlatformApi, checkout: Path) -> None:
-    """--index 1 inserts, it doesn't replace: the mend that our build error names when heroku/python isn't there."""
+    """--index 1 inserts, it doesn't replace: the fix that our build error names when heroku/python isn't there."""
     platform.buildpacks = [OURS]
 
     result = heroku(platform, checkout, "heroku buildpacks:add --index 1 heroku/python")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: test/support/lint.sh check|fix
-# Every linter over everything it can read, each named as it runs; `fix` lets those that can mend do so.
+# Every linter over everything it can read, each named as it runs; `fix` lets those that can fix do so.
 
 set -euo pipefail
 shopt -s inherit_errexit

@@ -160,7 +160,7 @@ def test_a_broken_app_json_is_said_and_passed_over(tmp_path: Path, data: bytes) 
 
 
 def test_the_error_names_line_and_column(tmp_path: Path) -> None:
-    """As the person who mends it needs."""
+    """As the person who fixes it needs."""
     (tmp_path / "app.json").write_text('{\n  "name": "x",\n}\n')
     problem = app_json.read(tmp_path / "app.json").problem
     assert problem is not None
@@ -213,7 +213,7 @@ def test_the_log_previews_the_budget(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_config_vars_win_over_app_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What can't be kept is a warning with the mend."""
+    """What can't be kept is a warning with the fix."""
     _, log = declared(tmp_path, capsys, HEADWAITER_WEB_DYNOS="30", HEADWAITER_THREADS="no number")
     assert "30 web dynos" in log
     assert "! Warning: " in log

@@ -1,4 +1,4 @@
-"""Loading the site: the right application, or a message that says what to mend."""
+"""Loading the site: the right application, or a message that says what to fix."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_site_one_directory_down_is_pointed_out(site: Path) -> None:
 
 
 def test_a_missing_dependency_is_told_from_a_missing_site(site: Path) -> None:
-    """The mend is requirements.txt, and the site's traceback shows where the import stands."""
+    """The fix is requirements.txt, and the site's traceback shows where the import stands."""
     (site / "needy.py").write_text("import not_a_package.at_all\n")
     error = refused("needy:application")
     assert "needy imports not_a_package, which isn't installed" in str(error)

@@ -48,7 +48,7 @@ def test_other_variables_stay() -> None:
 
 
 def test_host_and_user_stay_readable() -> None:
-    """They help to mend it, and are no secret."""
+    """They help to fix it, and are no secret."""
     text = 'could not translate host name "db.example.com" for user "u123"'
     assert redact(text, {"DATABASE_URL": URL}) == text
 

@@ -73,7 +73,7 @@ def test_web_concurrency_counts_only_when_the_user_set_it() -> None:
 
 
 def test_every_problem_is_told_at_once() -> None:
-    """Nobody likes to mend and deploy five times."""
+    """Nobody likes to fix and deploy five times."""
     found = problems(
         "--thrads=3", "a:b", "c:d", "--drain-seconds=x", "--max-r=3", "--preload=1", env={"HEADWAITER_THREADS": "0"}
     )

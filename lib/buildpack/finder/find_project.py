@@ -10,7 +10,7 @@ ENV_DIR is the directory of config vars that Heroku passes to bin/compile. Print
     candidates        the other options, each as the config var that chooses it: "HEADWAITER_APP=shop.wsgi:application"
     warnings          sentences for the user, each with what to do
     reason            one sentence: why these
-Exit status 0; 65 (EX_DATAERR) with a message on stderr for what the user must mend; 64 (EX_USAGE) for wrong arguments.
+Exit status 0; 65 (EX_DATAERR) with a message on stderr for what the user must fix; 64 (EX_USAGE) for wrong arguments.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Project:
 
 
 def find_project(root: str, env_dir: str | None) -> dict[str, object]:
-    """The JSON object described above. Raises ProjectError for what the user must mend."""
+    """The JSON object described above. Raises ProjectError for what the user must fix."""
     repository = Repository(root)
     config = read_config_vars(env_dir, repository)
     projects = find_projects(repository, config.get("HEADWAITER_DIR"))

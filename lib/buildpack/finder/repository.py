@@ -38,7 +38,7 @@ TEXT_CODEC = re.compile(r"(utf|iso|latin|cp|windows|ascii|us-ascii|koi8|mac|euc|
 
 
 class ProjectError(Exception):
-    """What the user must mend. The text is the whole message."""
+    """What the user must fix. The text is the whole message."""
 
 
 class Repository:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The two ways in which a build ends early: something for the user to mend, or a mistake of ours.
+# The two ways in which a build ends early: something for the user to fix, or a mistake of ours.
 
 set -euo pipefail
 

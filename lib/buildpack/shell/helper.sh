@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the Python programs that steps use, by their path in lib/buildpack/. They answer on standard output with status 0. Status 65 (EX_DATAERR of
-# sysexits.h) means: standard error tells the user what to mend. Any other is a mistake of ours.
+# sysexits.h) means: standard error says what the user must fix. Any other is a mistake of ours.
 
 # shellcheck disable=SC2154 # bin/compile and workspace.sh set the directories, python.sh sets PYTHON.
 set -euo pipefail

@@ -62,7 +62,7 @@ Add waitress to the site's own packages: that one is used then.
 
 
 class UserError(Exception):
-    """What the user can mend; the message is for the build log."""
+    """What the user can fix; the message is for the build log."""
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -182,7 +182,7 @@ def install(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Install, or say what the user has to mend."""
+    """Install, or say what the user has to fix."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--env-dir", required=True)
     for name in ("--cache", "--environment", "--requirements", "--target", "--work"):

@@ -159,13 +159,13 @@ def _set_minimum_ttl(one: socket.socket, ttl: int) -> bool:
 def _explain(error: OSError, place: str, port: int | None) -> str:
     if isinstance(error, socket.gaierror):
         return f"{place}: no such address ({error.strerror}). Give a host name or address of this machine, or none."
-    mends = {
+    fixes = {
         errno.EADDRINUSE: "Another process listens there. Stop it, or choose another --port.",
         errno.EADDRNOTAVAIL: "This machine doesn't have that address. Leave the host out to listen on every one.",
         errno.ENOENT: "The directory isn't there. Make it, or choose another --unix-socket.",
     }
     denied = f"Ports under 1024 belong to root: choose --port={8000 + (port or 0) % 1000} or so."
-    mends[errno.EACCES] = mends[errno.EPERM] = denied if port else "Choose a path that this user may write."
+    fixes[errno.EACCES] = fixes[errno.EPERM] = denied if port else "Choose a path that this user may write."
     return (
-        f"Can't listen on {place}: {error.strerror or error}. {mends.get(error.errno or 0, 'Choose another address.')}"
+        f"Can't listen on {place}: {error.strerror or error}. {fixes.get(error.errno or 0, 'Choose another address.')}"
     )

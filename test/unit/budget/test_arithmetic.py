@@ -73,7 +73,7 @@ def test_a_limit_that_cannot_be_kept_is_said(chosen: Inputs) -> None:
     assert bool(over) == (not kept(budget, chosen))
     for warning in over:
         assert f"{budget.processes} process" in warning
-        assert warning.count(". ") >= 1  # and the mend
+        assert warning.count(". ") >= 1  # and the fix
 
 
 @many
@@ -175,7 +175,7 @@ def test_sentence_and_reasons_of_a_common_case() -> None:
 
 
 def test_too_many_dynos_are_told_how_many_fit() -> None:
-    """Nothing smaller than one thread exists, so the numbers and the mend are said."""
+    """Nothing smaller than one thread exists, so the numbers and the fix are said."""
     (warning,) = compute(DYNO_1X._replace(dynos=25)).warnings
     assert warning == (
         "25 web dynos of 1 process x 1 thread can hold 25 connections; with 2 in reserve that is 27, over the limit of "
@@ -184,7 +184,7 @@ def test_too_many_dynos_are_told_how_many_fit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "mend"),
+    ("changes", "fix"),
     [
         ({"processes": 12, "dynos": 3, "memory_mb": 4096}, "heroku config:set WEB_CONCURRENCY=6"),
         ({"threads": 30}, "heroku config:set HEADWAITER_THREADS=18"),
@@ -193,10 +193,10 @@ def test_too_many_dynos_are_told_how_many_fit() -> None:
         ({"limits": (ESSENTIAL._replace(connections=2),)}, "Take a larger plan"),
     ],
 )
-def test_mend_names_the_nearest_cause(changes: dict[str, object], mend: str) -> None:
+def test_fix_names_the_nearest_cause(changes: dict[str, object], fix: str) -> None:
     """Whoever set the number that is too large reads the command that lowers it."""
     (warning,) = compute(DYNO_1X._replace(**changes)).warnings
-    assert mend in warning
+    assert fix in warning
 
 
 def test_aliases_on_one_server_share_its_budget() -> None:

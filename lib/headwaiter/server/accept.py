@@ -94,7 +94,8 @@ class Acceptor:
             return True
         if self.connections.count() >= self.connections.limit:
             self.housekeeping.make_room()
-        self.connections.loop.react(Channel(self, connection, server.fix_addr(address), self.adj), IN)
+        channel = Channel(self, connection, server.fix_addr(address), self.adj, self.connections)
+        self.connections.loop.react(channel, IN)
         return True
 
     def _failed(self, error: OSError) -> None:

@@ -2,48 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from headwaiter import log
 from headwaiter.server import proxy_headers
+from headwaiter.server.request import Parser
 
 
-def write(task: Any, *, size: int, seconds: float) -> None:
-    """Log the answer that `task` gave: `size` bytes of body after `seconds` in its thread.
+def write(
+    request: Parser, *, status: str, size: int, began: float, ended: float, behind_router: bool, remote: str, gone: bool
+) -> None:
+    """Log the answer to `request`, on which a thread worked from `began` to `ended` (time.monotonic()).
 
-    The path comes without its query, which may hold secrets. queue_ms counts from X-Request-Start where a trusted
-    router sets it, else from the complete receipt.
+    `size` counts the bytes of the body; `gone` says that the client left. The path comes without its query, which may
+    hold secrets. queue_ms counts from X-Request-Start where a trusted router sets it, else from the complete receipt.
     """
-    request = task.channel.serving  # of an error in the app, task.request has but the error
-    environ = getattr(task, "environ", None) or {}
+    queued = began - (request.received_at or began)
+    start = request.headers.get("X_REQUEST_START") if behind_router else None
+    if start:
+        waited = proxy_headers.seconds_since_start(start)
+        queued = queued if waited is None else waited - (ended - began)
     log.line(
         "request",
-        method=getattr(request, "command", None) or "-",
-        path=_path(request),
-        status=task.status[:3],
+        method=getattr(request, "command", None) or "-",  # of a request that can't be read, nothing is known
+        path=(getattr(request, "request_uri", None) or "-").split("?", 1)[0],
+        status=status[:3],
         bytes=size,
-        duration_ms=round(seconds * 1000, 1),
-        queue_ms=round(queue_seconds(task) * 1000, 1),
+        duration_ms=round((ended - began) * 1000, 1),
+        queue_ms=round(max(0.0, queued) * 1000, 1),
         request_id=request.headers.get("X_REQUEST_ID"),
-        remote=environ.get("REMOTE_ADDR") or _address(task.channel.addr),
-        disconnected=None if task.channel.connected else True,
+        remote=remote,
+        disconnected=gone or None,
     )
-
-
-def queue_seconds(task: Any) -> float:
-    """Return how long the request waited before its thread took it up."""
-    header = task.channel.serving.headers.get("X_REQUEST_START")
-    if header and task.channel.connections.behind_router:
-        waited = proxy_headers.seconds_since_start(header, task.start_time)
-        if waited is not None:
-            return waited
-    return max(0.0, float(task.began - (task.channel.serving.received_at or task.began)))
-
-
-def _path(request: Any) -> str:
-    uri = getattr(request, "request_uri", None)
-    return uri.split("?", 1)[0] if uri else "-"
-
-
-def _address(address: Any) -> str:
-    return str(address[0]) if isinstance(address, tuple) and address else "-"

@@ -22,7 +22,6 @@ from headwaiter.server.errors import RetryLaterError
 from headwaiter.server.loop import IN, OUT, Loop
 from headwaiter.server.output import Output
 from headwaiter.server.request import Parser
-from headwaiter.server.stats import Stats
 from headwaiter.server.task import AppTask, RefusalTask
 from headwaiter.server.thread_pool import ThreadPool
 from headwaiter.settings import Settings
@@ -53,7 +52,7 @@ class Connections:
         self.limit = limit  # of open connections
         self.behind_router = settings.trust_proxy
         self.memory = Memory()
-        self.stats = Stats()
+        self.answered = 0  # requests; threads add without a lock: one lost in a million doesn't matter
         self.draining = False
         self.lingering: dict[Channel, float] = {}  # until when (time.monotonic())
 
@@ -71,7 +70,7 @@ class Connections:
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
-    """A connection that the loop watches. `server` is one of our servers (accept.py)."""
+    """A connection that the loop watches. `server` is the Waitress server that accepted it (accept.py)."""
 
     task_class = AppTask
     error_task_class = RefusalTask
@@ -88,10 +87,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     rate_from = 0.0  # since when, and from which count, bytes_in is measured against the minimum rate
     rate_bytes = 0
 
-    def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # noqa: A002  # Waitress's name
-        self.connections: Connections = server.connections
-        super().__init__(server, sock, addr, adj, map=map)
-        self.output = Output(sock, self.connections.memory, adj.outbuf_high_watermark, self.outbuf_lock)
+    def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Any, connections: Connections) -> None:
+        self.connections = connections
+        super().__init__(server, sock, addr, adj)
+        self.output = Output(sock, connections.memory, adj.outbuf_high_watermark, self.outbuf_lock)
 
     def parser_class(self, adj: Any) -> Parser:
         """Return a parser for this client's next request."""

@@ -89,10 +89,19 @@ class _Answer(_Base):  # type: ignore[misc]
 
     def _account(self, bytes_before: int) -> None:
         channel = self.channel
-        channel.connections.stats.requests += 1
+        channel.connections.answered += 1
         if channel.connections.settings.access_log:
-            size = channel.output.sent + channel.output.pending - bytes_before - self.header_bytes
-            access_log.write(self, size=max(0, size), seconds=time.monotonic() - self.began)
+            environ = getattr(self, "environ", None) or {}
+            access_log.write(
+                channel.serving,  # after an error of the app, self.request is an empty one
+                status=self.status,
+                size=max(0, channel.output.sent + channel.output.pending - bytes_before - self.header_bytes),
+                began=self.began,
+                ended=time.monotonic(),
+                behind_router=channel.connections.behind_router,
+                remote=environ.get("REMOTE_ADDR") or str(channel.addr[0]),
+                gone=not channel.connected,
+            )
 
     @property
     def bodiless(self) -> bool:

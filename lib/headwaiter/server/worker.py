@@ -29,7 +29,7 @@ if TYPE_CHECKING or not compat.missing_parts():
     from headwaiter.server.drain import Drain
     from headwaiter.server.housekeeping import Housekeeping
     from headwaiter.server.loop import Loop
-    from headwaiter.server.stats import resident_mb
+    from headwaiter.server.memory import resident_mb
     from headwaiter.server.thread_pool import ThreadPool
 
 LEFT_AT_ONCE = 130  # a second SIGINT: what a shell makes of it
@@ -187,7 +187,7 @@ class Worker:
 
     def _reason_to_retire(self) -> str:
         settings = self.settings
-        if settings.max_requests and self.connections.stats.requests >= settings.max_requests:
+        if settings.max_requests and self.connections.answered >= settings.max_requests:
             return "max-requests"
         if settings.max_memory_mb and resident_mb() > settings.max_memory_mb:
             return "max-memory"

@@ -1,4 +1,4 @@
-"""What one worker counts and measures, to know when to retire."""
+"""How much memory a worker takes, by which it may retire."""
 
 from __future__ import annotations
 
@@ -6,13 +6,6 @@ import os
 import resource
 import sys
 from pathlib import Path
-
-
-class Stats:
-    """Counters of one worker. Threads add to them without a lock: a lost count in a million doesn't matter."""
-
-    def __init__(self) -> None:
-        self.requests = 0
 
 
 def resident_mb() -> float:

@@ -1,0 +1,54 @@
+"""Whether a new connection is welcome, without a server."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from headwaiter.server.accept import GATE_SECONDS, Gate
+
+
+def gate(*, processes: int = 2, rests: bool = False, busy_for: float = 0.0, queued: int = 0, count: int = 0) -> Gate:
+    pool = SimpleNamespace(
+        has_rest=lambda: rests,
+        busy_since=time.monotonic() - busy_for,
+        queue=deque(range(queued)),
+        threads=dict.fromkeys(range(4)),
+    )
+    connections: Any = SimpleNamespace(draining=False, processes=processes, pool=pool, limit=10, count=lambda: count)
+    return Gate(connections)
+
+
+LONG = GATE_SECONDS + 1
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({"processes": 1}, True),
+        ({"rests": True}, True),
+        ({}, False),
+        ({"busy_for": LONG}, True),
+        ({"busy_for": LONG, "queued": 3}, True),
+        ({"busy_for": LONG, "queued": 4}, False),
+        ({"rests": True, "count": 10}, True),
+        ({"rests": True, "count": 11}, False),
+    ],
+)
+def test_a_connection_is_welcome_where_it_can_be_served(state: dict[str, Any], expected: bool) -> None:
+    """There's room, and a thread is free or nobody else has one either; asking again changes nothing."""
+    made = gate(**state)
+    assert [made.is_open(), made.is_open()] == [expected, expected]
+
+
+def test_nothing_is_accepted_in_a_drain_or_just_after_a_failure() -> None:
+    """The drain takes the last connections itself."""
+    draining = gate(rests=True)
+    draining.connections.draining = True
+    assert not draining.is_open()
+    failed = gate(rests=True)
+    failed.close_for_a_moment()
+    assert not failed.is_open()

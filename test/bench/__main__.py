@@ -35,6 +35,7 @@ PARTS = {  # in this order; NAME: module
     "build": "build",
     "threads_curve": "threads_curve",
     "dynos": "dynos",
+    "scaling": "scaling",
 }
 
 

@@ -147,6 +147,11 @@ def draw(results: Results, folder: Path) -> None:
     for name, (part, chart) in CHARTS.items():
         if part in results:
             chart(results, folder / f"{name}.svg")
-    for part, path in (("threads_curve", folder.parent / "threads.svg"), ("dynos", folder / "dynos.svg")):
+    elsewhere = {
+        "threads_curve": folder.parent / "threads.svg",
+        "dynos": folder / "dynos.svg",
+        "scaling": folder / "scaling.svg",
+    }
+    for part, path in elsewhere.items():
         if part in results:
             importlib.import_module(part).chart(results[part], path)

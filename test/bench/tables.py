@@ -194,6 +194,24 @@ def dynos(results: Results) -> str:
     return f"{part['clients']} clients.\n\n" + _servers(part, {**shown, "p50_ms": "p50, ms", "p95_ms": "p95, ms"})
 
 
+def scaling(results: Results) -> str:
+    part = results["scaling"]
+    rows = []
+    for name, found in part["servers"].items():
+        figures = [found["phases"][str(size)] for size in part["sizes"]]
+        speeds = " / ".join(f"{each['rps']:.0f}" for each in figures)
+        p95 = " / ".join(str(each["p95_ms"]) for each in figures)
+        settled = " / ".join(f"{each['psql_refused']} of {each['psql_tries']}" for each in figures)
+        rows.append([name, found["answered"], found["failed"], speeds, p95, found["refused"], settled])
+    head = ["server", "answered", "failed", "answers/s", "p95, ms", "refused", "psql refused, settled"]
+    fresh = ", ".join(f"{size} dynos {found['rps']:.0f} answers/s" for size, found in part["fresh"].items())
+    sizes = " / ".join(map(str, part["sizes"]))
+    return (
+        f"{part['clients']} clients; figures with slashes are for {sizes} dynos. headwaiter started in that size, with "
+        f"HEADWAITER_WEB_DYNOS: {fresh}.\n\n" + table(head, rows)
+    )
+
+
 def setting(results: Results) -> str:
     machine = next(iter(results.values()))["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
@@ -225,7 +243,7 @@ FIGURES = (
     build,
 )
 MARKS: dict[str, Callable[[Results], str]] = {
-    function.__name__: function for function in (*FIGURES, threads_curve, dynos, commands)
+    function.__name__: function for function in (*FIGURES, threads_curve, dynos, scaling, commands)
 }
 
 

@@ -1,8 +1,8 @@
 """One role of 20 connections, scaled from one dyno to six and down to two, as an autoscaler does.
 
 60 clients ask a view that holds a connection for about 20 ms, through a router that knows which dyno is up. Somebody
-tries to open a psql session four times a second. Nothing is configured. Each phase is measured when it has settled; what
-happens in between counts as failed requests all the same. Two formations that were started in their final size are the
+tries to open a psql session four times a second. Nothing is configured. Each phase is measured once it has settled;
+what fails in between counts all the same. Two formations that were started in their final size are the
 measure for headwaiter's speed.
 """
 

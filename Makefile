@@ -1,5 +1,5 @@
 # Contents: what a developer can ask for. The work is done by test/support/ and the tools in .tools/.
-.PHONY: run test test-all lint format lock bench tools
+.PHONY: run test test-all fuzz lint format lock bench tools
 PYTHON := .tools/venv/bin/python
 
 # make run [APP=path/to/a/django/repository] [PORT=8000]: build it as Heroku would, boot it, print its address.
@@ -16,6 +16,11 @@ test-all: tools
 	@test/support/tools.sh managers
 	@test/support/tools.sh programs
 	@$(PYTHON) test/support/suites.py --all $(TEST_OPTIONS) $(TEST)
+
+# make fuzz [FUZZ_OPTIONS="--seconds=60 --seed=1 --burn"]: an hour of broken requests; make test has ten seconds of them,
+# make test-all a minute.
+fuzz: tools
+	@$(PYTHON) test/support/fuzz.py $(FUZZ_OPTIONS)
 
 lint: tools
 	@test/support/lint.sh check

@@ -33,7 +33,7 @@ import waitress_sdists
 ROOT = Path(__file__).resolve().parents[2]
 AS_USER = [str(Path(__file__).with_name("as_user.sh"))]
 DEBIAN_SHUNIT2 = ROOT / ".tools/debian/usr/bin/shunit2"
-MAY_SKIP = ("opt-in: ", "needs Python 3.")
+MAY_SKIP = ("opt-in: ", "needs Python 3.", "needs Chromium")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 

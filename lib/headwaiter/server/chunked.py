@@ -16,6 +16,7 @@ _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])
 # Each byte fits one place only, so a failure costs as much time as the line is long.
 _EXTENSIONS = re.compile(rb"(?:[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?)+" % (_TOKEN, _TOKEN, _QUOTED))
 
+FORBIDDEN = frozenset({"CONTENT-LENGTH", "HOST", "TRANSFER-ENCODING"})  # in a trailer; RFC 9110, 6.5.1
 SIZE, END, TRAILER = "size", "end", "trailer"  # what the next line is: a chunk's size, its end, a field after the last
 
 
@@ -111,7 +112,9 @@ class ChunkedReceiver:
             self._data_left = chunk_size(line)
             self._next = END if self._data_left else TRAILER
         elif line:
-            header_fields.split(line)
+            name, _ = header_fields.split(line)
+            if name.upper() in FORBIDDEN:
+                raise RefusedError(f"{name} may not come after the body.")
             self._trailer_fields += 1
             self._trailer_size += len(line) + 2
             if self._trailer_fields > header_fields.MOST:

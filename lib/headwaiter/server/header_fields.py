@@ -16,13 +16,15 @@ TOKEN = b"!#$%&'*+-.^_`|~" + string.digits.encode() + string.ascii_letters.encod
 TEXT = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 # Where two servers could read a request differently, one client can slip in another's request (RFC 9112, 11.2).
 ONCE = frozenset({"HOST", "CONTENT_LENGTH", "CONTENT_TYPE", "TRANSFER_ENCODING"})
+FRAMING = frozenset({"CONTENT_LENGTH", "TRANSFER_ENCODING"})
 SEPARATORS = {"COOKIE": "; "}  # RFC 9113, 8.2.3; all others are lists with commas (RFC 9110, 5.3)
 
 
 def parse(lines: Sequence[bytes]) -> dict[str, str]:
     """Return the fields by name, in upper case with "_" for "-", as WSGI wants it; several of a name are joined.
 
-    Names with "_" are left out, as in Waitress: an app couldn't tell them from those with "-".
+    Names with "_" are left out, as in Waitress: an app couldn't tell them from those with "-". Where another server
+    might take them for the length of the body, the request is refused.
 
     Raises:
         RefusedError: with 431 for too many or too long ones, with 400 for what isn't a header field or comes twice.
@@ -33,9 +35,11 @@ def parse(lines: Sequence[bytes]) -> dict[str, str]:
     fields: dict[str, str] = {}
     for line in lines:
         name, value = split(line)
-        if "_" in name:
-            continue
         key = name.upper().replace("-", "_")
+        if "_" in name:
+            if key in FRAMING:
+                raise RefusedError(f"The header field {name} looks like one that says where the body ends.")
+            continue
         if key not in fields:
             fields[key] = value
         elif key in ONCE:

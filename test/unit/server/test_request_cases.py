@@ -1,37 +1,33 @@
-"""Each case of docs/requests.md is refused, or seen by the app, as the page says."""
+"""Every case of docs/requests.md, whole and byte by byte; and what is refused stays refused between other requests."""
 
 from __future__ import annotations
 
 import pytest
-import request_cases
-from headwaiter.server.request import Parser
 from parsing import read
-from request_cases import CASES, Case
-
-PUBLIC = "8.8.8.8"
+from request_cases import CASES, DOCUMENT, Case, document, get, outcome
 
 
-def seen(requests: list[Parser], expected: str) -> str:
-    """What the app sees, in the form of Case.expected."""
-    name, colon, _ = expected.partition(": ")
-    if colon:
-        return f"{name}: {requests[0].headers.get(name)}"
-    return ", ".join(f"{one.command} {one.path} {one.get_body_stream().read().decode()}".rstrip() for one in requests)
+def name(case: Case) -> str:
+    return f"{case.suite}: {case.about}"
 
 
-@pytest.mark.parametrize("recv", [32 * 1024, 1])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
-def test_case(case: Case, recv: int) -> None:
-    """In one piece, and byte by byte."""
-    requests = read(case.data, recv=recv, peer=PUBLIC)
-    errors = [one.error.code for one in requests if one.error]
-    if isinstance(case.expected, int):
-        assert errors == [case.expected]
-        assert len(requests) == 1
-    else:
-        assert errors == []
-        assert all(one.completed for one in requests)
-        assert seen(requests, case.expected) == case.expected
+@pytest.mark.parametrize("case", CASES, ids=name)
+@pytest.mark.parametrize("recv", [32 * 1024, 7, 1])
+def test_what_becomes_of_a_request(case: Case, recv: int) -> None:
+    """However the bytes arrive."""
+    assert outcome(case.data, recv=recv, peer=case.peer) == case.outcome
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.outcome[0].isdigit()], ids=name)
+def test_nothing_is_read_after_a_refusal(case: Case) -> None:
+    """Nor is what came before it lost."""
+    before = outcome(get(b"/before"), peer=case.peer)
+    assert outcome(get(b"/before") + case.data + get(b"/after"), peer=case.peer) == f"{before}; {case.outcome}"
+
+
+def test_each_difference_has_its_reason() -> None:
+    """Where gunicorn or llhttp decide otherwise."""
+    assert [case.about for case in CASES if case.differs and not case.why] == []
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "10.1.2.3", "::1", "fd00::1", "::ffff:10.1.2.3", "unix"])
@@ -41,6 +37,12 @@ def test_a_health_check_needs_no_host(peer: str) -> None:
     assert read(b"GET / HTTP/1.1\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n", peer=peer)[0].error.code == 400
 
 
-def test_the_page_is_up_to_date() -> None:
+def test_no_name_comes_twice() -> None:
+    """The tests and the page name the cases."""
+    names = [name(case) for case in CASES]
+    assert len(names) == len(set(names))
+
+
+def test_the_page_says_what_the_cases_say() -> None:
     """Run `python test/support/request_cases.py` with PYTHONPATH=lib after a change."""
-    assert request_cases.DOCUMENT.read_text(encoding="utf-8") == request_cases.document()
+    assert DOCUMENT.read_text(encoding="utf-8") == document()

@@ -44,4 +44,3 @@ with_network() { unset PIP_INDEX_URL PIP_CONFIG_FILE PIP_RETRIES; }
 
 test_compile() { capture "${BUILDPACK_HOME}/bin/test-compile" "${BUILD_DIR}" "${CACHE_DIR}" "${ENV_DIR}"; }
 run_tests() { capture "${BUILDPACK_HOME}/bin/test" "${BUILD_DIR}" "${ENV_DIR}"; }
-report() { capture "${BUILDPACK_HOME}/bin/report" "${BUILD_DIR}" "${CACHE_DIR}" "${ENV_DIR}"; }

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from buildpack.steps import app_json, declare_process, procfile
+from buildpack.steps import declare_process
+from headwaiter import app_json, procfile
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = {
@@ -17,6 +18,9 @@ PROJECT = {
     "settings_module": "shop.settings",
     "candidates": [],
     "warnings": [],
+    "python_version": "3.12.1",
+    "django_version": "5.2",
+    "waitress_version": "3.0.2",
 }
 WEB = "headwaiter shop.wsgi:application"
 
@@ -146,7 +150,7 @@ def test_release_yaml_is_yaml(driver: bool) -> None:
 )
 def test_what_app_json_hints(content: dict[str, object], expected: tuple[object, ...]) -> None:
     """Another form than the schema's is passed over, never an error."""
-    hints = app_json.understand(content)
+    hints = app_json.AppJson(content)
     assert (hints.database_plan, hints.web_dynos, hints.dyno_size) == expected
 
 
@@ -171,21 +175,13 @@ def declared(tmp_path: Path, capsys: pytest.CaptureFixture[str], **config_vars: 
     """project.json and the log of the real program on the sample site's files."""
     sample = ROOT / "test/fixtures/sample_site"
     slug, env_dir = tmp_path / "slug", tmp_path / "env"
-    (slug / "python").mkdir(parents=True)
-    (slug / "python/headwaiter").symlink_to(ROOT / "lib/headwaiter")
+    slug.mkdir()
     env_dir.mkdir()
     for name, value in config_vars.items():
         (env_dir / name).write_text(value)
-    environment = {
-        "python_version": "3.12.1",
-        "django_version": "5.2",
-        "waitress_version": "3.0.2",
-        "postgres_driver": True,
-    }
-    (tmp_path / "project.json").write_text(json.dumps(PROJECT))
-    (tmp_path / "environment.json").write_text(json.dumps(environment))
+    (tmp_path / "project.json").write_text(json.dumps(PROJECT | {"reason": "", "postgres_driver": True}))
     options = {"build-dir": sample, "env-dir": env_dir, "slug": slug}
-    options |= {"environment": tmp_path / "environment.json", "project": tmp_path / "project.json"}
+    options |= {"project": tmp_path / "project.json"}
     assert declare_process.main([f"--{name}={value}" for name, value in options.items()]) == 0
     return json.loads((slug / "project.json").read_text()), capsys.readouterr().out
 
@@ -195,9 +191,6 @@ def test_project_json_is_what_the_dyno_reads(tmp_path: Path, capsys: pytest.Capt
     facts, _ = declared(tmp_path, capsys)
     assert facts == {
         **PROJECT,
-        "python_version": "3.12.1",
-        "django_version": "5.2",
-        "waitress_version": "3.0.2",
         "database_plan": "heroku-postgresql:essential-0",
         "web_dynos": 2,
         "dyno_size": "standard-1x",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import layouts
 import pytest
-from buildpack.finder import find_project
+from buildpack.finder import ProjectError, find_project
 
-SCRIPT = str(Path(find_project.__file__).parent)
+FINDER = Path(__file__).parents[2] / "lib/buildpack/finder"
 
 
 def write_config(directory: Path, config: dict[str, str]) -> str:
@@ -26,7 +26,7 @@ def write_config(directory: Path, config: dict[str, str]) -> str:
 def test_layout_is_understood(layout: layouts.Layout, tmp_path: Path) -> None:
     """Directory, application and settings are right; other options and what is unsure are told, and nothing else."""
     root = layouts.write(tmp_path / "repo", layout.tree)
-    found = find_project.find_project(str(root), write_config(tmp_path / "env", dict(layout.config)))
+    found = find_project(str(root), write_config(tmp_path / "env", dict(layout.config)))
 
     assert (found["directory"], found["wsgi_application"], found["settings_module"]) == layout.answer
     assert found["candidates"] == layout.candidates
@@ -42,27 +42,26 @@ def test_layout_is_understood(layout: layouts.Layout, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", layouts.REFUSED)
-def test_refusal_says_what_to_mend(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit status 65, a message on stderr that names the value and what to do, nothing on stdout."""
+def test_refusal_says_what_to_fix(name: str, tmp_path: Path) -> None:
+    """A message that names the value and what to do."""
     tree, config, part = layouts.REFUSED[name]
     root = layouts.write(tmp_path / "repo", tree)
 
-    status = find_project.main([str(root), "--env-dir", write_config(tmp_path / "env", dict(config))])
+    with pytest.raises(ProjectError) as refusal:
+        find_project(str(root), write_config(tmp_path / "env", dict(config)))
 
-    out, err = capsys.readouterr()
-    assert (status, out) == (65, "")
-    assert err.startswith("Error: ")
-    assert part in err
-    assert "heroku " in err
-    assert "Traceback" not in err
+    message = str(refusal.value)
+    assert message.startswith("Error: ")
+    assert part in message
+    assert "heroku " in message
 
 
 @pytest.mark.parametrize("name", [name for name in layouts.NOT_SITES if not name.startswith("points_at")])
 def test_what_is_not_a_site_is_refused(name: str, tmp_path: Path) -> None:
     """Where bin/detect fails, find_project does, should anybody run it."""
     tree, _ = layouts.NOT_SITES[name]
-    with pytest.raises(find_project.ProjectError):
-        find_project.find_project(str(layouts.write(tmp_path / "repo", tree)), None)
+    with pytest.raises(ProjectError):
+        find_project(str(layouts.write(tmp_path / "repo", tree)), None)
 
 
 def test_command_prints_json_alone(tmp_path: Path) -> None:
@@ -71,7 +70,7 @@ def test_command_prints_json_alone(tmp_path: Path) -> None:
     before = sorted(root.rglob("*"))
 
     ran = subprocess.run(
-        [sys.executable, "-I", "-B", SCRIPT, str(root)], capture_output=True, text=True, check=True, cwd=tmp_path
+        [sys.executable, "-I", "-B", FINDER, str(root)], capture_output=True, text=True, check=True, cwd=tmp_path
     )
 
     assert ran.stderr == ""
@@ -88,11 +87,11 @@ def test_command_prints_json_alone(tmp_path: Path) -> None:
     assert sorted(root.rglob("*")) == before
 
 
-@pytest.mark.parametrize("argv", [[], ["gone-directory"], [".", "--nope"]])
-def test_wrong_arguments_are_the_callers_mistake(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit status 64, which bin/compile takes for a mistake of the buildpack."""
-    assert find_project.main(argv) == 64
-    assert capsys.readouterr().out == ""
+def test_command_refuses_with_status_65(tmp_path: Path) -> None:
+    """The message is on standard error, nothing is on standard output."""
+    ran = subprocess.run([sys.executable, "-I", "-B", FINDER, tmp_path], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (65, "")
+    assert ran.stderr.startswith("Error: No Django site")
 
 
 def test_other_config_vars_stay_closed(tmp_path: Path) -> None:
@@ -102,7 +101,7 @@ def test_other_config_vars_stay_closed(tmp_path: Path) -> None:
     os.mkfifo(env_dir / "DATABASE_URL")
     os.mkfifo(env_dir / "HEADWAITER_DIR")
 
-    found = find_project.find_project(str(root), str(env_dir))
+    found = find_project(str(root), str(env_dir))
 
     assert "this-must-not-show" not in json.dumps(found)
     assert found["wsgi_application"] == "shop.wsgi:application"
@@ -118,7 +117,7 @@ def test_pipes_devices_and_loops_are_left_alone(tmp_path: Path) -> None:
     (root / "zero.py").symlink_to("/dev/zero")
     (root / "passwd.py").symlink_to("/etc/passwd")
 
-    assert find_project.find_project(str(root), None)["directory"] == "backend"
+    assert find_project(str(root), None)["directory"] == "backend"
 
 
 def test_link_inside_the_repository_counts(tmp_path: Path) -> None:
@@ -127,13 +126,13 @@ def test_link_inside_the_repository_counts(tmp_path: Path) -> None:
     (root / "manage.py").unlink()
     (root / "manage.py").symlink_to("bin/django")
 
-    assert find_project.find_project(str(root), None)["manage_py"] == "manage.py"
+    assert find_project(str(root), None)["manage_py"] == "manage.py"
 
     outside = layouts.write(tmp_path / "outside", {"wsgi.py": layouts.wsgi()}) / "wsgi.py"
     (root / "shop" / "wsgi.py").unlink()
     (root / "shop" / "wsgi.py").symlink_to(outside)
-    with pytest.raises(find_project.ProjectError, match="has no WSGI application"):
-        find_project.find_project(str(root), None)
+    with pytest.raises(ProjectError, match="has no WSGI application"):
+        find_project(str(root), None)
 
 
 def test_directory_that_leads_outside_is_refused(tmp_path: Path) -> None:
@@ -142,5 +141,5 @@ def test_directory_that_leads_outside_is_refused(tmp_path: Path) -> None:
     root = layouts.write(tmp_path / "repo", layouts.site())
     (root / "out").symlink_to("../outside")
 
-    with pytest.raises(find_project.ProjectError, match="no such directory in the repository"):
-        find_project.find_project(str(root), write_config(tmp_path / "env", {"HEADWAITER_DIR": "out"}))
+    with pytest.raises(ProjectError, match="no such directory in the repository"):
+        find_project(str(root), write_config(tmp_path / "env", {"HEADWAITER_DIR": "out"}))

@@ -12,7 +12,7 @@ from pathlib import Path
 import layouts
 import pytest
 import pythons
-from buildpack.finder import find_project, python_source, repository
+from buildpack.finder import ProjectError, find_project, python_source, repository
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -110,8 +110,8 @@ def test_any_tree_gives_an_answer_or_a_message(
         before = snapshot(base)
 
         try:
-            found = find_project.find_project(str(root), str(env_dir))
-        except find_project.ProjectError as error:
+            found = find_project(str(root), str(env_dir))
+        except ProjectError as error:
             assert str(error).startswith("Error: ")
             str(error).encode("utf-8")
         else:
@@ -156,7 +156,7 @@ def test_bombs_are_read(version: str, tmp_path: Path) -> None:
     for index, (name, text) in enumerate(bombs()):
         (root / "shop" / f"wsgi_{index}.py").write_text(f"{text}\n# {name} get_wsgi_application WSGI_APPLICATION")
     ran = subprocess.run(
-        [pythons.python(version), "-I", "-B", Path(find_project.__file__).parent, str(root)],
+        [pythons.python(version), "-I", "-B", Path(repository.__file__).parent, str(root)],
         capture_output=True,
         text=True,
         timeout=250,
@@ -177,11 +177,11 @@ def test_deep_wide_and_large_trees_are_bounded(tmp_path: Path, monkeypatch: pyte
     )
     with open(root / "huge.py", "wb") as file:
         file.truncate(1 << 40)
-    assert find_project.find_project(str(root), None)["candidates"] == []
+    assert find_project(str(root), None)["candidates"] == []
 
     monkeypatch.setattr(repository, "MAX_ENTRIES", 20)
     for index in range(30):
         (root / "shop" / f"module_{index}.py").write_text("")
     layouts.write(root, {"wsgi.py": layouts.wsgi()})
-    warnings = find_project.find_project(str(root), None)["warnings"]
+    warnings = find_project(str(root), None)["warnings"]
     assert "very many files" in str(warnings)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from headwaiter import app_json, procfile
 
 from buildpack.finder.python_source import SETTINGS
 from buildpack.finder.repository import ProjectError, Repository, join
@@ -20,8 +19,6 @@ DEVELOPMENT = frozenset(
     {"local", "dev", "devel", "develop", "development", "devstack", "debug", "test", "tests", "testing"}
 )
 SETTINGS_VALUE = rf"""{SETTINGS}[= ]["']?([A-Za-z_][\w.]*)"""
-WSGI_SERVERS = frozenset({"gunicorn", "waitress-serve", "uwsgi", "headwaiter", "mod_wsgi-express", "newrelic-admin"})
-APPLICATION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?(\(\))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -38,11 +35,12 @@ def read_config_vars(env_dir: str | None, repository: Repository) -> dict[str, S
     Raises ProjectError for a value that isn't one line of text.
     """
     found = {}
+    declared = app_json.parse(repository.read("app.json") or "{}").env
     for name in CONFIG_VARS:
         value = _config_var(Path(env_dir, name)) if env_dir else None
         if value:
             found[name] = Statement(value, f"the config var {name}")
-        elif value := _app_json_env(repository).get(name):
+        elif value := declared.get(name):
             found[name] = Statement(value, "app.json's env")
     for name, statement in found.items():
         if not statement.value.isprintable():
@@ -64,15 +62,6 @@ def _config_var(path: Path) -> str | None:
         return None
 
 
-def _app_json_env(repository: Repository) -> Mapping[str, str]:
-    try:
-        env = json.loads(repository.read("app.json") or "{}").get("env", {}).items()
-    except (ValueError, AttributeError, RecursionError):
-        return {}
-    values = {name: entry.get("value") if isinstance(entry, dict) else entry for name, entry in env}
-    return {name: value.strip() for name, value in values.items() if isinstance(value, str)}
-
-
 def stated_settings(repository: Repository, directory: str) -> list[Statement]:
     """The settings modules that deployment files set, the most binding first. They may be out of date."""
     found = []
@@ -86,7 +75,7 @@ def stated_settings(repository: Repository, directory: str) -> list[Statement]:
         for path in dict.fromkeys((join(directory, name), name)):
             lines = re.findall(rf"^[ \t]*env[ \t]*=[ \t]*{SETTINGS_VALUE}", repository.read(path) or "", re.MULTILINE)
             found += [Statement(value, path) for value in lines]
-    command = web_command(repository)
+    command = web_process(repository).command
     found += [
         Statement(value, "Procfile's web process")
         for value in re.findall(rf"(?:\b{SETTINGS}=[\"']?|\s--settings[= ])([A-Za-z_][\w.]*)", command)
@@ -99,26 +88,14 @@ def is_development(name: str) -> bool:
     return bool(DEVELOPMENT & set(re.split(r"[._]", name.lower())))
 
 
-def web_command(repository: Repository) -> str:
-    """The command of Procfile's web process; empty when there's none."""
-    lines = re.findall(r"^web[ \t]*:[ \t]*(.*)", repository.read("Procfile") or "", re.MULTILINE)
-    return lines[-1].strip()[:MAX_CONFIG_VAR_BYTES] if lines else ""
+def web_process(repository: Repository) -> procfile.Web:
+    """What Procfile's web process does."""
+    return procfile.understand(procfile.parse(repository.read("Procfile") or "").get("web", ""))
 
 
 def web_directory(repository: Repository) -> str | None:
     """The directory that the web command changes to, such as "backend"; None when it says nothing of the kind."""
-    found = re.search(r"(?:\bcd |--chdir[= ]|--pythonpath[= ])[ ]*[\"']?([\w./-]+)", web_command(repository))
+    command = web_process(repository).command
+    found = re.search(r"(?:\bcd |--chdir[= ]|--pythonpath[= ])[ ]*[\"']?([\w./-]+)", command)
     directory = found[1].removeprefix("/app/").removeprefix("./").strip("/") if found else ""
     return directory if directory and repository.is_directory(directory) else None
-
-
-def web_applications(repository: Repository) -> list[str]:
-    """What the web command may hand to its WSGI server: every word like "shop.wsgi" or "shop.wsgi:application"."""
-    try:
-        words = shlex.split(web_command(repository))
-    except ValueError:
-        words = web_command(repository).split()
-    names = [word.rpartition("/")[2] for word in words]
-    served = next((index for index, name in enumerate(names) if name in WSGI_SERVERS), len(words))
-    found = [word.removesuffix("()") for word in words[served + 1 :] if APPLICATION.fullmatch(word)]
-    return [word for word in found if ":" in word or "wsgi" in word]

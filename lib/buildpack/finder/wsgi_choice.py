@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from buildpack.finder.deployment import Statement, web_applications
+from buildpack.finder.deployment import Statement, web_process
 from buildpack.finder.modules import Module, Modules
 from buildpack.finder.python_source import MODULE_NAME
 from buildpack.finder.repository import ProjectError, parent
@@ -57,7 +57,7 @@ class ApplicationFinder:
         return list(found.values())
 
     def _from_procfile(self) -> Iterator[Application]:
-        for word in web_applications(self.repository):
+        for word in web_process(self.repository).applications:
             name, _, attribute = word.partition(":")
             application = self._check(name, attribute or "application", "Procfile's web process serves it")
             if application:

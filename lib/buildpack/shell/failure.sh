@@ -1,13 +1,10 @@
-#!/usr/bin/env bash
+# shellcheck shell=bash
 # The two ways in which a build ends early: something for the user to fix, or a mistake of ours.
-
-set -euo pipefail
 
 FAILURE_REPORT_TO="the issue tracker of this buildpack's repository (the address in 'heroku buildpacks')"
 
-# failure::stop KEY: prints the message on standard input and ends the build. KEY names it in bin/report.
+# failure::stop: prints the message on standard input and ends the build.
 function failure::stop() {
-	report::failed "${1}"
 	output::error
 	trap - ERR
 	exit 1
@@ -21,7 +18,6 @@ function failure::internal_error() {
 	# Only the outermost shell speaks: a subshell's failure becomes its parent's.
 	[[ "${BASH_SUBSHELL}" == 0 ]] || exit "${status}"
 
-	report::failed "internal-error"
 	{
 		echo "Internal Error: a command failed with status ${status}:"
 		echo "  ${BASH_COMMAND}"

@@ -1,7 +1,5 @@
-#!/usr/bin/env bash
+# shellcheck shell=bash
 # What the build log looks like: Heroku's arrows, indents and exclamation marks.
-
-set -euo pipefail
 
 # output::step TEXT: what begins now.
 function output::step() {

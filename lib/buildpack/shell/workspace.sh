@@ -1,8 +1,5 @@
-#!/usr/bin/env bash
+# shellcheck shell=bash disable=SC2154 # bin/compile sets the directories.
 # The directories of one build. Temporary files go whatever happens.
-
-# shellcheck disable=SC2154 # bin/compile sets the directories.
-set -euo pipefail
 
 # Sets WORK_DIR (temporary files) and SLUG_DIR (what the dyno gets).
 function workspace::open() {

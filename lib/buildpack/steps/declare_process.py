@@ -1,6 +1,6 @@
 """Writes what the dyno and bin/release read, and says in the build log what will run and why.
 
-Usage: declare_process.py --build-dir DIR --env-dir DIR --environment FILE --project FILE --slug DIR
+Usage: declare_process.py --build-dir DIR --env-dir DIR --project FILE --slug DIR
 """
 
 from __future__ import annotations
@@ -15,11 +15,24 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # lib/
 
-from buildpack.steps import app_json, procfile
+from headwaiter import app_json, procfile
+
+from buildpack.steps import preview_budget
 from buildpack.steps.describe_project import wrap
 
 # What a directory may hold to be an option of a command that Dokku passes through `eval echo` without quotes.
 PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
+# What the dyno's project.json takes over from the step that found the project.
+FACTS = (
+    "directory",
+    "manage_py",
+    "wsgi_application",
+    "settings_module",
+    "candidates",
+    "warnings",
+    "python_version",
+    "django_version",
+)
 
 
 def web_command(project: Mapping[str, Any]) -> str:
@@ -29,15 +42,15 @@ def web_command(project: Mapping[str, Any]) -> str:
     return f"headwaiter {chdir}{project['wsgi_application']}"
 
 
-def release_yaml(web: str, environment: Mapping[str, Any]) -> str:
+def release_yaml(web: str, project: Mapping[str, Any]) -> str:
     """What bin/release prints. Only the last buildpack's counts, so heroku/python's request for a database is here."""
-    addons = ["addons:", "  - heroku-postgresql"] if environment["postgres_driver"] else []
+    addons = ["addons:", "  - heroku-postgresql"] if project["postgres_driver"] else []
     return "\n".join(["---", *addons, "default_process_types:", f"  web: {web}", ""])
 
 
 def migrate_command(project: Mapping[str, Any]) -> str:
     """The release process that keeps the database's tables up to date."""
-    manage_py = project.get("manage_py") or "manage.py"
+    manage_py = project["manage_py"] or "manage.py"
     return f"python {manage_py if PLAIN.fullmatch(manage_py) else json.dumps(manage_py)} migrate --noinput"
 
 
@@ -53,9 +66,10 @@ def explain_web(processes: Mapping[str, str] | None, web: str, application: str)
     better = f"web: {found.wrapper + ' ' if found.wrapper else ''}{web}"
     if found.server == "headwaiter":
         yield "The Procfile's own web process runs headwaiter"
-        if found.application and found.application != application:
+        named = next((name if ":" in name else f"{name}:application" for name in found.applications), application)
+        if named != application:
             yield "!"
-            yield f"! Warning: the Procfile names {found.application}, but the build found {application}."
+            yield f"! Warning: the Procfile names {named}, but the build found {application}."
             yield "! If the dyno doesn't boot, that's why. The line for what was found:"
             yield f"!   {better}"
             yield "!"
@@ -85,7 +99,7 @@ def explain_release(processes: Mapping[str, str] | None, web: str, project: Mapp
     yield f"  release: {migrate_command(project)}"
 
 
-def explain_budget(hints: app_json.Hints, env_dir: Path | None) -> Iterator[str]:
+def explain_budget(hints: app_json.AppJson, env_dir: Path | None) -> Iterator[str]:
     """What app.json's database and dynos will mean for processes and threads."""
     if hints.problem:
         yield f"! {hints.problem}. It's passed over here."
@@ -97,10 +111,8 @@ def explain_budget(hints: app_json.Hints, env_dir: Path | None) -> Iterator[str]
     if asked:
         yield f"app.json asks for {' and '.join(asked)}"
 
-    from buildpack.steps.preview_budget import preview  # here, since it needs the slug's copy of headwaiter on sys.path
-
     try:
-        lines = list(preview(hints, env_dir))
+        lines = list(preview_budget.preview(hints, env_dir))
     except Exception as error:  # it decides nothing, so it's no reason to stop a deploy
         lines = [f"! What they allow couldn't be worked out here ({type(error).__name__})."]
     for line in lines:
@@ -112,29 +124,24 @@ def main(argv: list[str]) -> int:
     """Write both files, print the explanation."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--env-dir", required=True)
-    for name in ("--build-dir", "--environment", "--project", "--slug"):
+    for name in ("--build-dir", "--project", "--slug"):
         parser.add_argument(name, type=Path, required=True)
     arguments = parser.parse_args(argv)
     project = json.loads(arguments.project.read_text(encoding="utf-8"))
-    environment = json.loads(arguments.environment.read_text(encoding="utf-8"))
     processes = procfile.read(arguments.build_dir / "Procfile")
     hints = app_json.read(arguments.build_dir / "app.json")
     web = web_command(project)
-    sys.path.insert(0, str(arguments.slug / "python"))
 
     facts = {
-        **{key: project.get(key) for key in ("directory", "manage_py", "wsgi_application", "settings_module")},
-        **{key: project.get(key) for key in ("candidates", "warnings")},
-        "python_version": environment["python_version"],
-        "django_version": environment["django_version"],
-        "waitress_version": waitress_version(arguments.slug, environment),
+        **{key: project[key] for key in FACTS},
+        "waitress_version": waitress_version(arguments.slug, project),
         "database_plan": hints.database_plan,
         "web_dynos": hints.web_dynos,
         "dyno_size": hints.dyno_size,
         "release_process": bool(processes and "release" in processes),
     }
     (arguments.slug / "project.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    (arguments.slug / "release.yml").write_text(release_yaml(web, environment), encoding="utf-8")
+    (arguments.slug / "release.yml").write_text(release_yaml(web, project), encoding="utf-8")
 
     for lines in (
         explain_web(processes, web, project["wsgi_application"]),
@@ -146,9 +153,9 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def waitress_version(slug: Path, environment: Mapping[str, Any]) -> str | None:
+def waitress_version(slug: Path, project: Mapping[str, Any]) -> str | None:
     """The version that the dyno will run: the site's own, or the one just unpacked."""
-    own = environment["waitress_version"]
+    own = project["waitress_version"]
     unpacked = [path.stem.split("-")[1] for path in (slug / "python").glob("waitress-*.dist-info")]
     return own or (unpacked[0] if unpacked else None)
 

@@ -1,16 +1,27 @@
-"""Says in the build log what was found, and stops the build where the site can't start for want of Django.
+"""Finds the Django project and the packages that it has, says so in the build log, and keeps it for the later steps.
 
-Usage: describe_project.py PROJECT_JSON ENVIRONMENT_JSON
+Usage: describe_project.py BUILD_DIR ENV_DIR PROJECT_JSON
+
+Runs on the site's own Python, with -I: nothing of the site is imported. To what the finder found it adds
+`python_version`, `django_version`, `waitress_version` (null where absent) and `postgres_driver` (bool: psycopg 2 or 3).
+A few sites carry their packages along in the repository: these are looked for in the project's directory and in the
+root, and their version is "unknown".
 """
 
 from __future__ import annotations
 
+import importlib.machinery
+import importlib.metadata
 import json
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # lib/
+
+from buildpack.finder import ProjectError, find_project
 
 USER_ERROR = 65
 WIDTH = 76
@@ -30,21 +41,44 @@ repository? heroku/python reads no other.
 """
 
 
+def packages(path: list[str]) -> dict[str, object]:
+    """What the site's Python environment holds; modules are looked for on `path`."""
+    return {
+        "python_version": ".".join(map(str, sys.version_info[:3])),
+        "django_version": version("django", path),
+        "waitress_version": version("waitress", path),
+        "postgres_driver": has_module("psycopg2", path) or has_module("psycopg", path),
+    }
+
+
+def version(distribution: str, path: list[str]) -> str | None:
+    """The installed version of a distribution, "unknown" where only its module is there, None where neither is."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown" if has_module(distribution, path) else None
+
+
+def has_module(name: str, path: list[str]) -> bool:
+    """Whether a top-level package with code in it can be found, without importing it."""
+    spec = importlib.machinery.PathFinder.find_spec(name, path)
+    return spec is not None and spec.origin is not None
+
+
 def wrap(text: str, first: str = "", rest: str = "") -> list[str]:
     """A sentence as lines of the build log; `first` and `rest` stand before its lines."""
     return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False)
 
 
-def describe(project: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterator[str]:
+def describe(project: Mapping[str, Any]) -> Iterator[str]:
     """The lines, warnings begin with "! "."""
     where = "in the root" if project["directory"] == "." else f"in {project['directory']}/"
-    version = environment["django_version"]
+    version = project["django_version"]
     yield f"Django {version} {where}" if version != "unknown" else f"Django {where}, itself a part of the repository"
     yield f"Application: {project['wsgi_application']}"
     if project["settings_module"]:
         yield f"Settings:    {project['settings_module']}"
-    if project.get("reason"):
-        yield from wrap(f"Why: {project['reason']}", rest="     ")
+    yield from wrap(f"Why: {project['reason']}", rest="     ")
     for warning in project["warnings"]:
         yield "!"
         for number, paragraph in enumerate(str(warning).splitlines()):
@@ -53,11 +87,18 @@ def describe(project: Mapping[str, Any], environment: Mapping[str, Any]) -> Iter
 
 def main(argv: list[str]) -> int:
     """Print the description, or the error."""
-    project, environment = (json.loads(Path(name).read_text(encoding="utf-8")) for name in argv)
-    if environment["django_version"] is None:
+    build_dir, env_dir, output = argv
+    try:
+        found = find_project(build_dir, env_dir or None)
+    except ProjectError as error:
+        print(error, file=sys.stderr)
+        return USER_ERROR
+    project = found | packages([*sys.path, build_dir, f"{build_dir}/{found['directory']}"])
+    if project["django_version"] is None:
         print(DJANGO_MISSING, end="", file=sys.stderr)
         return USER_ERROR
-    print("\n".join(describe(project, environment)))
+    Path(output).write_text(json.dumps(project), encoding="utf-8")
+    print("\n".join(describe(project)))
     return 0
 
 

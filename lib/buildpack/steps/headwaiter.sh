@@ -1,8 +1,5 @@
-#!/usr/bin/env bash
+# shellcheck shell=bash disable=SC2154 # bin/compile sets the directories, python.sh sets PYTHON.
 # headwaiter, the package that runs Waitress on the dyno, and its two commands.
-
-# shellcheck disable=SC2154 # bin/compile and workspace.sh set the directories, python.sh sets PYTHON.
-set -euo pipefail
 
 function headwaiter::install() {
 	local version
@@ -13,7 +10,8 @@ function headwaiter::install() {
 	headwaiter::_write_command headwaiter headwaiter.cli main
 	headwaiter::_write_command waitress-serve waitress.runner run
 
-	helper::paint "headwaiter" steps/byte_compile.py "${SLUG_DIR}/python" "${BUILD_DIR}" "${CACHE_DIR}/bytecode"
+	# For the first boot. By unchecked hash, since times change when the slug moves, and with /app in what tracebacks show.
+	"${PYTHON}" -I -m compileall -q -f --invalidation-mode unchecked-hash -s "${BUILD_DIR}" -p /app "${SLUG_DIR}/python"
 
 	mkdir -p "${BUILD_DIR}/.profile.d"
 	cp "${BUILDPACK_DIR}/lib/buildpack/profile.d/headwaiter.sh" "${BUILD_DIR}/.profile.d/headwaiter.sh"

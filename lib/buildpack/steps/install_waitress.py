@@ -1,6 +1,6 @@
 """Puts Waitress beside headwaiter in the slug, unless the site brings its own.
 
-Usage: install_waitress.py --cache DIR --env-dir DIR --environment FILE --requirements FILE --target DIR --work DIR
+Usage: install_waitress.py --cache DIR --env-dir DIR --project FILE --requirements FILE --target DIR --work DIR
 
 The wheel comes from the build cache; pip downloads it where it isn't there or isn't what requirements.txt's hashes say.
 It's unpacked rather than installed by pip: a pure Python wheel needs no more, and pip alone takes longer to start. Its
@@ -21,16 +21,8 @@ from pathlib import Path
 
 USER_ERROR = 65
 
-# What has been wrong with Waitress: (first version concerned, first one without, what it was).
-# https://github.com/Pylons/waitress/security/advisories and CHANGES.txt
-ADVISORIES = (
-    ("0", "1.4.1", "HTTP request smuggling (CVE-2019-16785, -16786, -16789, -16792)"),
-    ("1.4.2", "1.4.3", "a header that takes minutes to parse (CVE-2020-5236)"),
-    ("0", "2.1.1", "HTTP request smuggling (CVE-2022-24761)"),
-    ("2.1.0", "2.1.2", "a client that closes early stops the server (CVE-2022-31015)"),
-    ("0", "3.0.1", "a client that closes early takes a whole CPU (CVE-2024-49769)"),
-    ("2.0.0", "3.0.1", "a request is processed that should be refused (CVE-2024-49768)"),
-)
+# The first version without a known vulnerability: https://github.com/Pylons/waitress/security/advisories
+FIRST_SAFE = (3, 0, 1)
 
 # Where a company keeps its own index, heroku/python is told by these config vars, and only these are passed on to pip.
 PIP_CONFIG_VARS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST")
@@ -65,19 +57,9 @@ class UserError(Exception):
     """What the user can fix; the message is for the build log."""
 
 
-def numbers(version: str) -> tuple[int, ...]:
-    """The release part of a version, without trailing zeros, for comparison: "2.1.0b1" -> (2, 1)."""
-    match = re.match(r"\d+(\.\d+)*", version)
-    parts = [int(part) for part in match[0].split(".")] if match else []
-    while parts and parts[-1] == 0:
-        parts.pop()
-    return tuple(parts)
-
-
-def vulnerabilities(version: str) -> list[str]:
-    """What is known to be wrong with this version of Waitress."""
-    known = numbers(version)
-    return [text for first, fixed, text in ADVISORIES if numbers(first) <= known < numbers(fixed)]
+def is_vulnerable(version: str) -> bool:
+    """Whether there are published vulnerabilities in this version of Waitress."""
+    return tuple(map(int, re.findall(r"\d+", version)[:3])) < FIRST_SAFE
 
 
 def pinned(requirements: str) -> tuple[str, frozenset[str]]:
@@ -148,11 +130,10 @@ def describe_own(version: str, ours: str) -> list[str]:
     if version == "unknown":
         return ["The site carries its own Waitress in the repository: that's the one that runs"]
     lines = [f"The site brings its own Waitress {version}: that's the one that runs"]
-    found = vulnerabilities(version)
-    if found:
+    if is_vulnerable(version):
         lines += ["!", f"! Warning: Waitress {version} has known vulnerabilities:"]
-        lines += [f"!   - {text}" for text in found]
-        lines += ["!", f"! They're fixed in {ours}. Ask for waitress>={ours} in the site's packages, and lock"]
+        lines += ["!   https://github.com/Pylons/waitress/security/advisories"]
+        lines += [f"! They're fixed in {ours}. Ask for waitress>={ours} in the site's packages, and lock"]
         lines += ["! again; or leave waitress out: this buildpack brings it then.", "!"]
     return lines
 
@@ -160,7 +141,7 @@ def describe_own(version: str, ours: str) -> list[str]:
 def install(arguments: argparse.Namespace) -> None:
     """Do it, and say what is done before each step that takes time."""
     version, hashes = pinned(arguments.requirements.read_text(encoding="utf-8"))
-    own = json.loads(arguments.environment.read_text(encoding="utf-8"))["waitress_version"]
+    own = json.loads(arguments.project.read_text(encoding="utf-8"))["waitress_version"]
     if own is not None:
         print("\n".join(describe_own(own, version)))
         return
@@ -185,7 +166,7 @@ def main(argv: list[str]) -> int:
     """Install, or say what the user has to fix."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--env-dir", required=True)
-    for name in ("--cache", "--environment", "--requirements", "--target", "--work"):
+    for name in ("--cache", "--project", "--requirements", "--target", "--work"):
         parser.add_argument(name, type=Path, required=True)
     try:
         install(parser.parse_args(argv))

@@ -1,7 +1,7 @@
 """What app.json and the config vars will mean for the connection budget: the dyno's own arithmetic, done at build time.
 
 The dyno asks the database and looks at its own size when it boots, so this is a preview: it tells early that a
-plan and a formation don't go together. The package `headwaiter` has to be on sys.path.
+plan and a formation don't go together.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from headwaiter.app_json import AppJson
 from headwaiter.budget import arithmetic, dyno, plans
-
-from buildpack.steps.app_json import Hints
 
 NUMBERS = (
     "HEADWAITER_DB_CONNECTIONS",
@@ -44,7 +43,7 @@ def config_var(env_dir: Path | None, name: str) -> str:
         return ""
 
 
-def limit(hints: Hints, given: Mapping[str, int], plan_var: str) -> arithmetic.Limit | None:
+def limit(hints: AppJson, given: Mapping[str, int], plan_var: str) -> arithmetic.Limit | None:
     """The database's limit as far as a build can know it, None where nothing names a plan."""
     if given.get("HEADWAITER_DB_CONNECTIONS"):
         return arithmetic.Limit("the database", given["HEADWAITER_DB_CONNECTIONS"], "HEADWAITER_DB_CONNECTIONS")
@@ -58,7 +57,7 @@ def limit(hints: Hints, given: Mapping[str, int], plan_var: str) -> arithmetic.L
     return arithmetic.Limit("the database", plan.connections, f"the plan {plan.name} of {source}")
 
 
-def preview(hints: Hints, env_dir: Path | None) -> Iterator[str]:
+def preview(hints: AppJson, env_dir: Path | None) -> Iterator[str]:
     """The lines for the build log; none where too little is known."""
     given = numbers(env_dir)
     known = limit(hints, given, config_var(env_dir, "HEADWAITER_DB_PLAN"))

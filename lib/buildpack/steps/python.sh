@@ -1,22 +1,32 @@
-#!/usr/bin/env bash
+# shellcheck shell=bash disable=SC2154 # bin/compile sets the directories.
 # The site's Python: found, new enough, and with Django in it.
-
-# shellcheck disable=SC2154 # bin/compile and workspace.sh set the directories, python.sh sets PYTHON.
-set -euo pipefail
 
 # Sets PYTHON to the interpreter that heroku/python made, by the path that it will have on the dyno where possible.
 function python::find() {
 	python::_locate
 	if [[ -z "${PYTHON}" ]]; then
-		python::_explain_missing >"${WORK_DIR}/error"
-		failure::stop "python-missing" <"${WORK_DIR}/error"
+		failure::stop <<-'EOF'
+			Error: There's no Python in this build.
+
+			This buildpack adds Waitress to what heroku/python installs, but
+			heroku/python hasn't run: it's missing from the app's buildpacks, or it
+			comes after this one ('heroku buildpacks', app.json, .buildpacks).
+
+			Put it first:
+			  heroku buildpacks:add --index 1 heroku/python
+
+			Where that says it's already set, 'heroku buildpacks' lists it too late.
+			Take it off, then put it first:
+			  heroku buildpacks:remove heroku/python
+			  heroku buildpacks:add --index 1 heroku/python
+		EOF
 	fi
 
 	PYTHON_VERSION=$("${PYTHON}" -I -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' || echo unknown)
 	# The same oldest version as heroku/python's own; what runs on the dyno is written for it.
 	case "${PYTHON_VERSION}" in
 		unknown)
-			failure::stop "python-broken" <<-EOF
+			failure::stop <<-EOF
 				Error: The site's Python doesn't start.
 
 				heroku/python left ${PYTHON#"${BUILD_DIR}/"}, but it can't be run
@@ -28,7 +38,7 @@ function python::find() {
 			EOF
 			;;
 		2.* | 3.[0-9].*)
-			failure::stop "python-too-old" <<-EOF
+			failure::stop <<-EOF
 				Error: Python ${PYTHON_VERSION} is too old.
 
 				This buildpack needs Python 3.10 or newer, as heroku/python itself
@@ -61,38 +71,4 @@ function python::_locate() {
 		# heroku/python's interpreter is a shared library that it finds through this variable alone.
 		export LD_LIBRARY_PATH="${BUILD_DIR}/.heroku/python/lib${LD_LIBRARY_PATH:+:${LD_LIBRARY_PATH}}"
 	fi
-}
-
-# Which of the two mistakes it was can be known only where the repository lists its buildpacks.
-function python::_explain_missing() {
-	local listed
-	listed=$(python3 -I "${BUILDPACK_DIR}/lib/buildpack/steps/buildpack_order.py" "${BUILD_DIR}" 2>/dev/null || true)
-
-	echo "Error: There's no Python in this build."
-	echo
-	case "${listed}" in
-		after:*)
-			echo "${listed#after:} lists heroku/python after this buildpack. It has to come"
-			echo "before: this one adds Waitress to what heroku/python installs."
-			;;
-		absent:*)
-			echo "${listed#absent:} doesn't list heroku/python. It has to come before this"
-			echo "buildpack, which adds Waitress to what heroku/python installs."
-			;;
-		*)
-			echo "This buildpack adds Waitress to what heroku/python installs, but"
-			echo "heroku/python hasn't run: it's missing from the app's buildpacks, or it"
-			echo "comes after this one."
-			;;
-	esac
-	cat <<-'EOF'
-
-		Put it first:
-		  heroku buildpacks:add --index 1 heroku/python
-
-		Where that says it's already set, 'heroku buildpacks' lists it too late.
-		Take it off, then put it first:
-		  heroku buildpacks:remove heroku/python
-		  heroku buildpacks:add --index 1 heroku/python
-	EOF
 }

@@ -1,4 +1,7 @@
-"""Reads a Procfile: which process types it declares, and which server its web process starts."""
+"""Reads a Procfile: its process types, and what the web process starts.
+
+The build and `headwaiter check` both do, so the reader is part of the package that both have.
+"""
 
 from __future__ import annotations
 
@@ -34,15 +37,22 @@ WRAPPERS = (
     "use-pgbouncer",
 )
 MANAGERS = ("foreman", "honcho", "make", "npm", "overmind", "supervisord", "yarn")
+APPLICATION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(:[A-Za-z_]\w*)?(?:\(\))?", re.ASCII)
+FILES = (".cfg", ".conf", ".ini", ".json", ".log", ".py", ".sock", ".toml", ".xml", ".yaml", ".yml")
+MOST_CHARACTERS = 4096
 
 
 @dataclass(frozen=True)
 class Web:
-    """The web process: the server's or program's name, "" where it can't be told; the wrapper that has to stay."""
+    """What a web process's command does, as far as can be told without running it."""
 
-    server: str
-    wrapper: str
-    application: str
+    command: str
+    server: str = ""
+    """The server's or other program's name; "" where it can't be told."""
+    wrapper: str = ""
+    """What has to stay in front of the server."""
+    applications: tuple[str, ...] = ()
+    """The words after the server that may name its application: "shop.wsgi", "shop.wsgi:application"."""
 
 
 def parse(text: str) -> dict[str, str]:
@@ -53,30 +63,31 @@ def parse(text: str) -> dict[str, str]:
 
 def read(path: Path) -> dict[str, str] | None:
     """The process types of a file; None where there's no such file."""
-    if not path.is_file():
-        return None
-    return parse(path.read_text(encoding="utf-8", errors="replace"))
-
-
-def words(command: str) -> list[str]:
-    """The words of a shell command, as far as they can be told without running it."""
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return command.split()
+    return parse(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else None
 
 
 def understand(command: str) -> Web:
-    """Which server a command starts. Only names are kept: the rest of the line is the site's own affair."""
-    split = words(command)
-    names = [PurePosixPath(word).name for word in split]
-    application = next((word for word in split if re.fullmatch(r"[\w.]+:[\w.]+", word)), "")
+    """Which server a command starts, and on what."""
+    command = command[:MOST_CHARACTERS]
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = command.split()
+    names = [PurePosixPath(word).name for word in words]
     for known in (SERVERS, MANAGERS):
         for position, name in enumerate(names):
             if name in known:
-                return Web(name, _wrapper(split[:position]), application)
+                return Web(command, name, _wrapper(words[:position]), _applications(words[position + 1 :]))
     script = next((name for name in names if re.fullmatch(r"[\w.-]+\.(sh|py)", name)), "")
-    return Web(script, _wrapper(split[:1]), application)
+    return Web(command, script, _wrapper(words[:1]))
+
+
+def _applications(words: list[str]) -> tuple[str, ...]:
+    return tuple(
+        word.removesuffix("()")
+        for word in words
+        if APPLICATION.fullmatch(word) and not word.endswith(FILES) and (":" in word or "wsgi" in word)
+    )
 
 
 def _wrapper(before: list[str]) -> str:

@@ -1,26 +1,9 @@
-"""Finds the Django project of a repository, without running any of its code.
-
-Usage: finder DIR [--env-dir ENV_DIR]
-
-ENV_DIR is the directory of config vars that Heroku passes to bin/compile. Prints one flat JSON object:
-    directory         where the site runs, relative to DIR; "." for DIR itself
-    manage_py         relative to DIR; null when there's none
-    wsgi_application  "module:attribute", as seen from directory
-    settings_module   null when the site sets it by itself
-    candidates        the other options, each as the config var that chooses it: "HEADWAITER_APP=shop.wsgi:application"
-    warnings          sentences for the user, each with what to do
-    reason            one sentence: why these
-Exit status 0; 65 (EX_DATAERR) with a message on stderr for what the user must fix; 64 (EX_USAGE) for wrong arguments.
-"""
+"""Which Django projects a repository holds, and what to run for the first of them; never runs any of its code."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from buildpack.finder.deployment import Statement, read_config_vars, stated_settings, web_directory
 from buildpack.finder.modules import Modules
@@ -38,9 +21,6 @@ from buildpack.finder.wsgi_choice import (
     shown,
 )
 
-EX_USAGE = 64
-EX_DATAERR = 65
-
 MAX_PROJECTS = 20
 
 
@@ -54,7 +34,19 @@ class Project:
 
 
 def find_project(root: str, env_dir: str | None) -> dict[str, object]:
-    """The JSON object described above. Raises ProjectError for what the user must fix."""
+    """What to run of the repository below `root`, a directory; `env_dir` is Heroku's directory of config vars.
+
+    Keys of the result:
+        directory         where the site runs, relative to root; "." for root itself
+        manage_py         relative to root; None when there's none
+        wsgi_application  "module:attribute", as seen from directory
+        settings_module   None when the site sets it by itself
+        candidates        the other options, as the config vars that choose them: "HEADWAITER_APP=shop.wsgi:application"
+        warnings          sentences for the user, each with what to do
+        reason            one sentence: why these
+
+    Raises ProjectError for what the user must fix; its text is the whole message.
+    """
     repository = Repository(root)
     config = read_config_vars(env_dir, repository)
     projects = find_projects(repository, config.get("HEADWAITER_DIR"))
@@ -302,33 +294,3 @@ def no_project(repository: Repository) -> ProjectError:
         )
         + "\nIf the site is there, name its directory:\n\n    heroku config:set HEADWAITER_DIR=path/to/site"
     )
-
-
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """The command line. Exits with status 64 when it's wrong."""
-    parser = argparse.ArgumentParser(prog="finder", description="Find the Django project of a repository.")
-    parser.exit_on_error = False
-    parser.add_argument("directory", metavar="DIR")
-    parser.add_argument("--env-dir", metavar="ENV_DIR")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str]) -> int:
-    """Print the object; the exit status."""
-    try:
-        arguments = parse_arguments(argv)
-    except (argparse.ArgumentError, SystemExit) as error:
-        if isinstance(error, SystemExit) and error.code == 0:
-            return 0
-        print(f"Usage: finder DIR [--env-dir ENV_DIR]: {error}", file=sys.stderr)
-        return EX_USAGE
-    if not Path(arguments.directory).is_dir():
-        print(f"finder: {arguments.directory!a} isn't a directory", file=sys.stderr)
-        return EX_USAGE
-    try:
-        found = find_project(arguments.directory, arguments.env_dir)
-    except ProjectError as error:
-        print(error, file=sys.stderr)
-        return EX_DATAERR
-    print(json.dumps(found))
-    return 0

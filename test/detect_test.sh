@@ -54,55 +54,23 @@ test_other_framework_is_told_what_was_seen() {
 
 We looked for a manage.py that names DJANGO_SETTINGS_MODULE or calls
 execute_from_command_line, or else for a WSGI module that calls Django's
-get_wsgi_application and its settings.
-
-We saw a manage.py, which is not Django's:
+get_wsgi_application and its settings. In the root there is:
     manage.py
+    requirements.txt
 
 1. Check that the site is committed: 'git ls-files \"*manage.py\"'.
-2. If it's deeper than six directories, or its manage.py is unusual,
-   name its directory in app.json in the root:
+2. If its files are unusual, name its directory in app.json in the root:
        {\"env\": {\"HEADWAITER_DIR\": \"path/to/site\"}}
 3. If this isn't a Django app, remove this buildpack:
        heroku buildpacks"
 }
 
-test_library_is_told_how_to_point_at_its_example() {
+test_library_passes_since_compile_explains() {
 	commit_site "example/" example.settings
 
 	detect
 
-	assertRefused "Error: This repository has a Django manage.py, but none of a site.
-
-We saw:
-    example/manage.py is below example/
-
-This looks like a library or a template, whose manage.py serves its
-own tests, examples or documentation. If one of them is the site to
-deploy, name its directory in app.json in the root, and commit it:
-
-    {\"env\": {\"HEADWAITER_DIR\": \"example\"}}"
-
-	echo '{"env": {"HEADWAITER_DIR": "example"}}' | commit app.json
-
-	detect
-
 	assertAppDetected "Django (Waitress)"
-}
-
-test_pointing_at_nothing() {
-	commit_site "" mysite.settings
-	echo '{"env": {"HEADWAITER_DIR": {"value": "back"}}}' | commit app.json
-
-	detect
-
-	assertRefused "Error: HEADWAITER_DIR doesn't lead to a Django site.
-
-Its value is 'back', and there is no such directory.
-
-HEADWAITER_DIR names the directory that has the site's manage.py,
-relative to the root of the repository, such as 'backend' or '.'.
-Correct it, or remove it to have the site searched for."
 }
 
 test_empty_repository() {
@@ -110,5 +78,5 @@ test_empty_repository() {
 
 	assertEquals "Exit status" 1 "${RETURN}"
 	assertCapturedEquals ""
-	assertFileContains "We saw no manage.py." "${STD_ERR}"
+	assertFileContains "No Django site was found" "${STD_ERR}"
 }

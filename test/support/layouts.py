@@ -463,10 +463,10 @@ SETTINGS_MODULES = [
 
 LAYOUTS = [*WHERE, *APPLICATIONS, *SETTINGS_MODULES]
 
-# Not a site: bin/detect fails, with this in its message.
-NOT_SITES: dict[str, tuple[Tree, str]] = {
+# Without Django: bin/detect fails with this in its message.
+NOT_DJANGO: dict[str, tuple[Tree, str]] = {
     "empty": ({"README": ""}, "No Django site"),
-    "flask": ({"manage.py": FLASK_MANAGE, "wsgi.py": FLASK_WSGI, "requirements.txt": "flask"}, "not Django's"),
+    "flask": ({"manage.py": FLASK_MANAGE, "wsgi.py": FLASK_WSGI, "requirements.txt": "flask"}, "No Django"),
     "flask_that_mentions_django": (
         {"app.py": "# unlike DJANGO_SETTINGS_MODULE\n", "manage.py": "# no execute_from_command_line\n"},
         "No Django",
@@ -479,13 +479,27 @@ NOT_SITES: dict[str, tuple[Tree, str]] = {
     "node": ({"package.json": '{"scripts": {"start": "django"}}'}, "package.json"),
     "ruby": ({"Gemfile": "", "config.ru": ""}, "Gemfile"),
     "django_in_requirements_only": ({"requirements.txt": "Django==5.2", "etl.py": "import django\n"}, "No Django"),
+    "library_with_wsgi_helper": (
+        {"setup.py": "Framework :: Django", "lib/wsgi.py": "from django.core.wsgi import get_wsgi_application"},
+        "No Dj",
+    ),
+    "vendored": (
+        {"venv/lib/python3.12/site-packages/x/manage.py": manage(), "node_modules/a/manage.py": manage()},
+        "No Django",
+    ),
+    "manage_is_a_directory": ({"manage.py/": ""}, "No Django"),
+    "empty_manage": ({"manage.py": ""}, "No Django"),
+}
+
+# With Django, but no site to deploy: bin/detect passes, the finder refuses with this in its message.
+NOT_SITES: dict[str, tuple[Tree, str]] = {
     "library_with_tests": (
         {"pyproject.toml": PACKAGE, **{f"tests/{k}": v for k, v in site().items()}},
         "is below tests/",
     ),
     "library_with_example": (
         {"pyproject.toml": PACKAGE, **{f"example/{k}": v for k, v in site().items()}},
-        '"HEADWAITER_DIR": "example"',
+        "HEADWAITER_DIR=example",
     ),
     "library_whose_manage_runs_tests": (
         {"manage.py": manage("tests.settings"), "tests/settings.py": SETTINGS},
@@ -499,10 +513,6 @@ NOT_SITES: dict[str, tuple[Tree, str]] = {
         {"setup.cfg": "Framework :: Django", **site("test_project/")},
         "example of a Django package",
     ),
-    "library_with_wsgi_helper": (
-        {"setup.py": "Framework :: Django", "lib/wsgi.py": "from django.core.wsgi import get_wsgi_application"},
-        "No Dj",
-    ),
     "sandbox": (site("sandbox/"), "is below sandbox/"),
     "docs": (site("docs/tutorial/"), "is below docs/"),
     "project_template": (site("conf/project_template/"), "is below project_template/"),
@@ -511,17 +521,11 @@ NOT_SITES: dict[str, tuple[Tree, str]] = {
         "placeholders",
     ),
     "cookiecutter": (site("{{cookiecutter.slug}}/"), "placeholders"),
-    "vendored": (
-        {"venv/lib/python3.12/site-packages/x/manage.py": manage(), "node_modules/a/manage.py": manage()},
-        "no manage.py",
-    ),
-    "manage_is_a_directory": ({"manage.py/": ""}, "no manage.py"),
-    "empty_manage": ({"manage.py": ""}, "No Django"),
     "points_nowhere": ({**site(), "app.json": '{"env": {"HEADWAITER_DIR": "gone"}}'}, "there is no such directory"),
     "points_outside": ({**site(), "app.json": '{"env": {"HEADWAITER_DIR": "../x"}}'}, "isn't a path inside"),
     "points_at_no_site": (
         {**site(), "app.json": '{"env": {"HEADWAITER_DIR": "shop/static"}}', "shop/static/a.css": ""},
-        "neither Django's",
+        "has no WSGI application",
     ),
 }
 

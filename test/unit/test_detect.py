@@ -1,4 +1,4 @@
-"""bin/detect on every layout of test/support/layouts.py. It agrees with the finder, whose rules it has in bash."""
+"""bin/detect on every layout of test/support/layouts.py, and on generated trees: what the finder accepts passes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 
 import layouts
 import pytest
+from buildpack.finder import ProjectError, find_project
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 DETECT = Path(__file__).parents[2] / "bin" / "detect"
 
@@ -32,16 +35,17 @@ def test_site_passes(layout: layouts.Layout, tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "Django (Waitress)\n", "")
 
 
-@pytest.mark.parametrize("name", layouts.REFUSED)
-def test_site_that_cannot_be_served_passes(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [*layouts.REFUSED, *layouts.NOT_SITES])
+def test_django_that_cannot_be_served_passes(name: str, tmp_path: Path) -> None:
     """bin/compile refuses these, with a better message."""
-    assert detect(layouts.write(tmp_path / "repo", layouts.REFUSED[name][0])).returncode == 0
+    tree = layouts.REFUSED[name][0] if name in layouts.REFUSED else layouts.NOT_SITES[name][0]
+    assert detect(layouts.write(tmp_path / "repo", tree)).returncode == 0
 
 
-@pytest.mark.parametrize("name", layouts.NOT_SITES)
+@pytest.mark.parametrize("name", layouts.NOT_DJANGO)
 def test_other_repositories_fail(name: str, tmp_path: Path) -> None:
     """Status 1, standard output empty, the reason and what to do on standard error."""
-    tree, part = layouts.NOT_SITES[name]
+    tree, part = layouts.NOT_DJANGO[name]
     ran = detect(layouts.write(tmp_path / "my app", tree))
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith("Error: ")
@@ -50,21 +54,75 @@ def test_other_repositories_fail(name: str, tmp_path: Path) -> None:
     assert "unbound variable" not in ran.stderr
 
 
-def test_environment_points_too(tmp_path: Path) -> None:
-    """HEADWAITER_DIR may come from the environment where a platform passes it; it wins over app.json."""
-    tree = {**layouts.NOT_SITES["library_with_example"][0], "app.json": '{"env": {"HEADWAITER_DIR": "gone"}}'}
-    root = layouts.write(tmp_path / "repo", tree)
-    assert detect(root, HEADWAITER_DIR="example").returncode == 0
-    assert "'nowhere', and there is no such directory" in detect(root, HEADWAITER_DIR="nowhere").stderr
-    assert "'gone', and there is no such directory" in detect(root).stderr
-
-
-def test_advice_works_as_given(tmp_path: Path) -> None:
-    """The app.json that the message proposes makes detect pass."""
-    root = layouts.write(tmp_path / "repo", layouts.NOT_SITES["library_with_example"][0])
+def test_a_directory_that_is_set_passes(tmp_path: Path) -> None:
+    """HEADWAITER_DIR may be in app.json, or in the environment where a platform passes it; bin/compile checks it."""
+    root = layouts.write(tmp_path / "repo", {"code.txt": ""})
+    assert detect(root).returncode == 1
+    assert detect(root, HEADWAITER_DIR="nowhere").returncode == 0
     advice = next(line for line in detect(root).stderr.splitlines() if "HEADWAITER_DIR" in line)
     (root / "app.json").write_text(advice)
     assert detect(root).stdout == "Django (Waitress)\n"
+
+
+PIECES = {
+    "manage.py": [layouts.manage(), "from shop.cli import main\nmain()\n", "import os\n", "x = '#'; execute_manager()"],
+    "wsgi": [layouts.wsgi(), "from django.core.wsgi import *\n", "application = None\n", "# get_wsgi_application\n"],
+    "settings": [layouts.SETTINGS, "from .base import *\n", "ROOT_URLCONF = 'shop.urls'\n", "DEBUG = 1\n"],
+}
+FOLDERS = [
+    "",
+    "shop/",
+    "backend/",
+    "src/shop/",
+    "config/settings/",
+    "tests/",
+    "example/",
+    "a/b/c/d/e/f/g/",
+    ".old/",
+    "venv/",
+]
+NAMES = {
+    "manage.py": ["manage.py"],
+    "wsgi": ["wsgi.py", "wsgi_prod.py", "wsgi/__init__.py", "app.py"],
+    "settings": ["settings.py", "conf.py", "production.py", "base.py"],
+}
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> dict[str, str]:
+    """A repository of a few files, each more or less like those of a site."""
+    tree = {"README": ""}
+    for kind, contents in PIECES.items():
+        for folder in draw(st.lists(st.sampled_from(FOLDERS), max_size=2)):
+            tree[folder + draw(st.sampled_from(NAMES[kind]))] = draw(st.sampled_from(contents))
+    return {path: text for path, text in tree.items() if not any(other.startswith(path + "/") for other in tree)}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tree=trees())
+def test_what_the_finder_accepts_passes(tree: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Otherwise Heroku would say that no buildpack is for it, and the finder's message would reach nobody."""
+    root = layouts.write(tmp_path_factory.mktemp("generated"), tree)
+    try:
+        find_project(str(root), None)
+    except ProjectError:
+        return
+    assert detect(root).returncode == 0, tree
+
+
+@pytest.mark.parametrize(
+    "settings_file", ["shop/conf.py", "shop/config/production.py", "config/production.py", "shop/config/__init__.py"]
+)
+def test_a_manage_py_that_calls_the_packages_main(settings_file: str, tmp_path: Path) -> None:
+    """It names nothing of Django's; the WSGI module and the settings do, whatever they are called."""
+    tree = {
+        "manage.py": "from shop.cli import main\n\nmain()\n",
+        "shop/wsgi.py": layouts.wsgi(settings_file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")),
+        settings_file: layouts.SETTINGS,
+    }
+    root = layouts.write(tmp_path / "repo", tree)
+    assert find_project(str(root), None)["wsgi_application"] == "shop.wsgi:application"
+    assert detect(root).returncode == 0
 
 
 def test_hostile_names_and_files(tmp_path: Path) -> None:

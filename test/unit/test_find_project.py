@@ -56,12 +56,14 @@ def test_refusal_says_what_to_fix(name: str, tmp_path: Path) -> None:
     assert "heroku " in message
 
 
-@pytest.mark.parametrize("name", [name for name in layouts.NOT_SITES if not name.startswith("points_at")])
+@pytest.mark.parametrize("name", [*layouts.NOT_DJANGO, *layouts.NOT_SITES])
 def test_what_is_not_a_site_is_refused(name: str, tmp_path: Path) -> None:
-    """Where bin/detect fails, find_project does, should anybody run it."""
-    tree, _ = layouts.NOT_SITES[name]
-    with pytest.raises(ProjectError):
+    """A library, a template, an example: with the reason and what to do."""
+    tree, part = {**layouts.NOT_DJANGO, **layouts.NOT_SITES}[name]
+    with pytest.raises(ProjectError) as refused:
         find_project(str(layouts.write(tmp_path / "repo", tree)), None)
+    assert name in layouts.NOT_DJANGO or part in str(refused.value)
+    assert "heroku config:" in str(refused.value)
 
 
 def test_command_prints_json_alone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import headwaiter
 import pytest
 import waitress_sdists
-from buildpack.steps import app_json
+from headwaiter import app_json
 from headwaiter.budget import arithmetic, server_limits
 from headwaiter.settings import Option, Settings, our_options, waitress_options
 
@@ -279,7 +279,8 @@ def app_jsons() -> list[str]:
 @pytest.mark.parametrize("content", list(map(json.loads, app_jsons())))
 def test_app_jsons_are_understood(content: dict[str, Any]) -> None:
     """By the build, which takes its hints from them; the buildpacks are in the order that works."""
-    assert app_json.understand(content) == app_json.Hints("heroku-postgresql:essential-0", 2, "standard-1x")
+    read = app_json.parse(json.dumps(content))
+    assert (read.database_plan, read.web_dynos, read.dyno_size) == ("heroku-postgresql:essential-0", 2, "standard-1x")
     first, second = [each["url"] for each in content["buildpacks"]]
     assert first == "heroku/python"
     assert second in text("docs/platforms.md")

@@ -264,7 +264,7 @@ def warn_of_limits(repository: Repository) -> list[str]:
 
 
 def no_project(repository: Repository) -> ProjectError:
-    """The refusal of a repository without Django site; bin/detect says the same."""
+    """The refusal of a repository without a Django site."""
     manage = [path for path in repository.python_files if path.rpartition("/")[2] == "manage.py"]
     refused = [
         f"{path} {why}"
@@ -277,9 +277,10 @@ def no_project(repository: Repository) -> ProjectError:
         return ProjectError(
             f"Error: This repository has a Django manage.py, but none of a site.\n\n"
             f"We saw:\n{seen}\n\n"
-            f"If one of them is the site to deploy, name its directory in app.json\n"
-            f"in the root, and commit it:\n\n"
-            f'    {{"env": {{"HEADWAITER_DIR": "{directory}"}}}}'
+            f"This looks like a library or a template, whose manage.py serves its\n"
+            f"own tests, examples or documentation. If one of them is the site to\n"
+            f"deploy, name its directory:\n\n"
+            f"    heroku config:set HEADWAITER_DIR={directory}"
         )
     seen = ", ".join(manage[:5])
     return ProjectError(

@@ -1,4 +1,4 @@
-"""Which manage.py is a site's, and which a library's, for tests or examples. bin/detect has the same rules."""
+"""Which manage.py is a site's, and which a library's, for tests or examples."""
 
 from __future__ import annotations
 

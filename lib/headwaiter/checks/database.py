@@ -146,7 +146,7 @@ def _migrates(site: Site) -> bool:
 
     https://dokku.com/docs/advanced-usage/deployment-tasks/
     """
-    scripts = site.app_json.get("scripts")
+    scripts = site.app_json.content.get("scripts")
     dokku = scripts.get("dokku") if isinstance(scripts, Mapping) else None
     tasks = [str(dokku.get(name)) for name in ("predeploy", "postdeploy")] if isinstance(dokku, Mapping) else []
     return "release" in site.procfile or any("migrate" in line for line in [*tasks, site.procfile.get("web", "")])

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import json
 import logging
 import os
-import re
 import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headwaiter import console, project
+from headwaiter import app_json, console, procfile, project
 from headwaiter.budget import database, decide
 from headwaiter.redact import redact
 from headwaiter.settings import Settings
@@ -64,15 +62,7 @@ def scheduler_runs() -> bool:
 
 def _of_the_repository(built: project.Project) -> dict[str, Any]:
     root = repository(built)
-    app_json: Any = {}
-    text = ""
-    with contextlib.suppress(OSError, ValueError):
-        app_json = json.loads((root / "app.json").read_text("utf-8"))
-    with contextlib.suppress(OSError):
-        text = (root / "Procfile").read_text("utf-8", "replace")
-    # https://devcenter.heroku.com/articles/procfile
-    procfile = dict(re.findall(r"^([A-Za-z0-9_-]+):[ \t]*(.+?)[ \t]*\r?$", text, re.MULTILINE))
-    return {"app_json": app_json if isinstance(app_json, dict) else {}, "procfile": procfile}
+    return {"app_json": app_json.read(root / "app.json"), "procfile": procfile.read(root / "Procfile") or {}}
 
 
 def repository(built: project.Project) -> Path:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+
+from headwaiter import procfile
 
 from .registry import rule
 from .site import Site
-
-_SERVERS = "gunicorn|uwsgi|uvicorn|daphne|hypercorn|granian|waitress-serve|mod_wsgi-express|runserver"
 
 
 @rule(
@@ -41,13 +40,12 @@ def build_warnings(site: Site) -> Iterator[str]:
     fix="Delete the web line from the Procfile, or change it to:\nweb: headwaiter mysite.wsgi:application",
 )
 def other_server(site: Site) -> Iterator[tuple[str, str]]:
-    web = site.procfile.get("web", "")
-    other = re.search(rf"(?<![\w.-])({_SERVERS})(?![\w.-])", web)  # a script may well start headwaiter
-    if other and "headwaiter" not in web:
+    server = procfile.understand(site.procfile.get("web", "")).server
+    if server in procfile.SERVERS and server != "headwaiter":
         directory = site.project.get("directory") or "."
         chdir = "" if directory == "." else f"--chdir={directory} "
         line = f"web: headwaiter {chdir}{site.application_name}"
-        yield f"its web process is {other[1]}", f"Delete the web line from the Procfile, or change it to:\n{line}"
+        yield f"its web process is {server}", f"Delete the web line from the Procfile, or change it to:\n{line}"
 
 
 @rule(
@@ -58,12 +56,10 @@ def other_server(site: Site) -> Iterator[tuple[str, str]]:
     dyno_only=True,
 )
 def missing_config_vars(site: Site) -> Iterator[tuple[str, str]]:
-    env = site.app_json.get("env")
-    for name, entry in env.items() if isinstance(env, Mapping) else ():
-        described = entry if isinstance(entry, Mapping) else {"value": entry, "required": bool(entry)}
-        if described.get("required", True) is not False and not site.environ.get(name):
-            value = described.get("value")
-            yield name, f"heroku config:set {name}={shlex.quote(str(value))}" if value else f"heroku config:edit {name}"
+    for name in site.app_json.required:
+        if not site.environ.get(name):
+            value = site.app_json.env.get(name)
+            yield name, f"heroku config:set {name}={shlex.quote(value)}" if value else f"heroku config:edit {name}"
 
 
 @rule(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headwaiter.app_json import AppJson
 from headwaiter.budget.database import Alias
 
 _LOCAL_HOSTS = frozenset({"", "localhost", "127.0.0.1", "::1", "[::1]", "0.0.0.0", ".localhost"})  # noqa: S104
@@ -18,7 +19,7 @@ class Site:
     settings: Any  # django.conf.settings, or something that has the same attributes
     environ: Mapping[str, str] = field(default_factory=dict)  # as it was before the site was loaded
     project: Mapping[str, Any] = field(default_factory=dict)  # .heroku/headwaiter/project.json
-    app_json: Mapping[str, Any] = field(default_factory=dict)
+    app_json: AppJson = field(default_factory=AppJson)
     procfile: Mapping[str, str] = field(default_factory=dict)  # process type -> command
     on_dyno: bool = False
     application: Any = None

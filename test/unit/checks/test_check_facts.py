@@ -11,6 +11,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage
 from django.utils.functional import SimpleLazyObject
+from headwaiter.app_json import AppJson
 from headwaiter.checks import facts, probe
 from headwaiter.checks.site import Site
 from headwaiter.project import Project
@@ -59,7 +60,7 @@ def test_the_repository_is_where_the_procfile_is(tmp_path: Path, monkeypatch: py
     (tmp_path / "Procfile").write_text("web: headwaiter a.wsgi\r\n\nrelease:\tpython manage.py migrate\n# x: y\n")
     assert facts.repository(Project(site)) == tmp_path
     assert facts._of_the_repository(Project(site)) == {
-        "app_json": {},
+        "app_json": AppJson(),
         "procfile": {"web": "headwaiter a.wsgi", "release": "python manage.py migrate"},
     }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from check_sites import DATABASE, DATABASE_HOST, DATABASE_URL, MIDDLEWARE, SECRET_KEY, SQLITE, site
+from headwaiter.app_json import AppJson
 from headwaiter.checks import registry, rules  # noqa: F401  # the second fills the first
 from headwaiter.checks.site import Site
 
@@ -42,6 +43,7 @@ SESSIONS = "django.contrib.sessions.backends."
 MAIL = "django.core.mail.backends."
 STATIC_FILES_BEFORE_4_2 = "django.contrib.staticfiles.storage.StaticFilesStorage"
 HEROKU_REDIS = "rediss://:secret@ec2-9.compute-1.amazonaws.com:6380"
+OPTIONAL = AppJson({"env": {"A": {"required": False}, "DJANGO_SECRET_KEY": {}, "B": ""}})
 POOLED_URL = DATABASE_URL.replace("5432", "5433")
 
 
@@ -77,7 +79,11 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("W111", {}, {"database_error": "OperationalError: no answer"}),
     ("E112", {}, {"pending_migrations": ("auth.0001_initial",)}),
     ("I114", {}, {"procfile": {}}),
-    ("I114", {}, {"procfile": {}, "app_json": {"scripts": {"dokku": {"predeploy": "python manage.py check"}}}}),
+    (
+        "I114",
+        {},
+        {"procfile": {}, "app_json": AppJson({"scripts": {"dokku": {"predeploy": "echo"}}})},
+    ),
     ("W201", without("whitenoise"), {}),
     ("W201", {**without("whitenoise"), "STORAGES": None, "STATICFILES_STORAGE": STATIC_FILES_BEFORE_4_2}, {}),
     ("E202", {"STATIC_ROOT": None}, {}),
@@ -103,8 +109,8 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("W508", {}, {"project": {"warnings": ["two wsgi.py were found"]}}),
     ("W509", {}, {"procfile": {"web": "cd site && PORT=1 gunicorn mysite.wsgi", "release": "x"}}),
     ("W509", {}, {"procfile": {"web": "python manage.py runserver 0.0.0.0:$PORT", "release": "x"}}),
-    ("W514", {}, {"app_json": {"env": {"STRIPE_KEY": {"description": "of the shop"}}}}),
-    ("W514", {}, {"app_json": {"env": {"STRIPE_KEY": "test key"}}}),
+    ("W514", {}, {"app_json": AppJson({"env": {"STRIPE_KEY": {"description": "of the shop"}}})}),
+    ("W514", {}, {"app_json": AppJson({"env": {"STRIPE_KEY": "test key"}})}),
     ("W515", {}, {"warnings": ("20 connections are too few.",)}),
     ("W518", {}, {"scheduler": True}),
 ]
@@ -143,12 +149,12 @@ GOOD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     (
         "Dokku migrates before a deploy",
         {},
-        {"procfile": {}, "app_json": {"scripts": {"dokku": {"predeploy": "python manage.py migrate"}}}},
+        {"procfile": {}, "app_json": AppJson({"scripts": {"dokku": {"predeploy": "python manage.py migrate"}}})},
     ),
     (
         "Dokku migrates after a deploy",
         {},
-        {"procfile": {}, "app_json": {"scripts": {"dokku": {"postdeploy": "python manage.py migrate"}}}},
+        {"procfile": {}, "app_json": AppJson({"scripts": {"dokku": {"postdeploy": "python manage.py migrate"}}})},
     ),
     ("static files in a bucket", without("whitenoise") | {"STATIC_URL": "https://cdn.example.com/"}, {}),
     ("static files by the URLconf", without("whitenoise"), {"static_view": True}),
@@ -184,7 +190,11 @@ GOOD: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("mailers", {"MAILERS": {"default": {"OPTIONS": {"host": "smtp.example.com"}}}}, {}),
     ("no mail", {"MAILERS": {}}, {}),
     ("ASGI and WSGI", {"ASGI_APPLICATION": "mysite.asgi.application"}, {}),
-    ("optional config vars", {}, {"app_json": {"env": {"A": {"required": False}, "DJANGO_SECRET_KEY": {}, "B": ""}}}),
+    (
+        "optional config vars",
+        {},
+        {"app_json": OPTIONAL},
+    ),
 ]
 
 
@@ -249,7 +259,7 @@ def test_the_migrate_line_is_the_sites_own() -> None:
 )
 def test_a_missing_config_var_is_set_to_its_value_in_app_json(entry: dict[str, str], fix: str) -> None:
     """Where there is one."""
-    assert [each.hint for each in check(site(app_json={"env": {"KEY": entry}}))] == [fix]
+    assert [each.hint for each in check(site(app_json=AppJson({"env": {"KEY": entry}})))] == [fix]
 
 
 def test_a_setting_of_an_odd_shape_hides_nothing_else() -> None:

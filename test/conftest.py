@@ -6,8 +6,11 @@ import os
 import subprocess
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.load_profile("busy machine")
 os.environ["PATH"] = (
     f"{Path(__file__).parents[1] / '.tools/bin'}:{os.environ['PATH']}"  # test/support/tools.sh programs
 )

@@ -76,12 +76,16 @@ class Look:
     def __init__(self, aliases: Sequence[str], control: Control) -> None:
         self.aliases = aliases
         self.control = control
+        self.over = False
 
     def service(self) -> None:
         """Look, in a pool thread."""
         from headwaiter.budget import look
 
-        self.control.send("seen", look.to_json(look.ask(self.aliases)))
+        try:
+            self.control.send("seen", look.to_json(look.ask(self.aliases)))
+        finally:
+            self.over = True
 
     def cancel(self) -> None:
         """Do nothing: the main process asks again."""

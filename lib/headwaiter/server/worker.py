@@ -84,6 +84,7 @@ class Worker:
         self.interrupts = 0
         self.left = False
         self.next_second = 0.0
+        self.look: Look | None = None  # the last one; where all threads are busy, it waits
         self.loop: Loop[Channel] = Loop({})
         pool = ThreadPool(self._thread_rests, close_database_connections)
         adj = adjustments(settings, threads)
@@ -152,8 +153,14 @@ class Worker:
             self.connections.processes = int(rest[0])
         elif word == "threads" and not self.drain:
             self.connections.pool.set_thread_count(int(rest[0]))
-        elif word == "look" and not self.drain and self.control:
-            self.connections.pool.add_first(Look(rest, self.control))
+        elif word == "look" and not self.drain:
+            self._look(rest)
+
+    def _look(self, aliases: Sequence[str]) -> None:
+        """Ask these databases with the next thread that is free; one look at a time, as all may be busy for long."""
+        if self.control and (self.look is None or self.look.over):
+            self.look = Look(aliases, self.control)
+            self.connections.pool.add_first(self.look)
 
     def on_parent_gone(self) -> None:
         """Drain, as nobody would replace this worker."""

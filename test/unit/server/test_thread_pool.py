@@ -196,3 +196,18 @@ def test_the_stack_names_the_innermost_call_first(pool: ThreadPool) -> None:
     assert stack.index("slow_view") < stack.index("handler_thread")
     gate.set()
     pool.shutdown()
+
+
+def test_a_task_that_goes_first_overtakes_the_queue_and_is_no_delay(pool: ThreadPool) -> None:
+    """A look at the database waits for a thread, but not for the requests that wait."""
+    gate, order = threading.Event(), []
+    pool.set_thread_count(1)
+    pool.add_task(Task(gate.wait))
+    last = Task(lambda: order.append("request"))
+    pool.add_task(last)
+    pool.add_first(Task(lambda: order.append("look")))
+    assert pool.take_delays()[0] == 1
+    gate.set()
+    assert last.done.wait(PATIENCE)
+    assert order == ["look", "request"]
+    pool.shutdown()

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected
@@ -25,23 +25,17 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 _OURS = frozenset({"Content-Length", "Connection"})  # written from what we know, not from what was said
 
 
-class Framing(NamedTuple):
-    """How the client finds the end of an answer: by chunks or by its length; and whether the connection then closes."""
+def framing(version: str, connection: str, *, has_length: bool, has_body: bool, head: bool) -> tuple[bool, bool]:
+    """Return whether an answer is sent in chunks, and whether the connection closes after it.
 
-    chunked: bool
-    close: bool
-
-
-def framing(version: str, connection: str, *, has_length: bool, has_body: bool, head: bool) -> Framing:
-    """Return how to end an answer in HTTP `version` ("1.0", "1.1") to a request with this Connection header.
-
-    `has_body` is False for the statuses that have none, `head` is True for a request that wants none (RFC 9112, 6.3).
+    `version` ("1.0" or "1.1") and `connection` (its Connection header) are the request's. `has_body` is False for the
+    statuses that have none, `head` is True for a request that wants none (RFC 9112, 6.3).
     """
     options = [option.strip() for option in connection.lower().split(",")]
     if version == "1.1":
         chunked = has_body and not has_length and not head
-        return Framing(chunked, close="close" in options or (has_body and not has_length))
-    return Framing(chunked=False, close=not has_length or "keep-alive" not in options or "close" in options)
+        return chunked, "close" in options or (has_body and not has_length)
+    return False, not has_length or "keep-alive" not in options or "close" in options
 
 
 @lru_cache(maxsize=1024)
@@ -74,6 +68,7 @@ class _Answer(_Base):  # type: ignore[misc]
     logged_write_excess: bool
     header_bytes = 0
     began = 0.0
+    bodiless = False  # the answer ends with its header: to HEAD, 204, 304
     head = False  # HEAD is asked: no body must follow, or the client takes it for the next answer
 
     def service(self) -> None:
@@ -103,23 +98,20 @@ class _Answer(_Base):  # type: ignore[misc]
                 gone=not channel.connected,
             )
 
-    @property
-    def bodiless(self) -> bool:
-        """Whether the answer ends with its header: to HEAD, 204, 304."""
-        return self.head or not self.has_body
-
     def set_close_on_finish(self) -> None:
         """Have the connection closed after this answer; the header says so if it's still to come."""
         self.close_on_finish = True
 
     def build_response_header(self) -> bytes:
         """Return the header; it closes the connection also when the worker wants it closed."""
-        has_length = self.has_body and self.content_length is not None
+        has_body = self.has_body
+        has_length = has_body and self.content_length is not None
+        self.bodiless = self.head or not has_body
         self.chunked_response, close = framing(
             self.version,
             self.request.headers.get("CONNECTION", ""),
             has_length=has_length,
-            has_body=self.has_body,
+            has_body=has_body,
             head=self.head,
         )
         # A request that was read already, in the same breath, is answered, too.
@@ -140,9 +132,11 @@ class _Answer(_Base):  # type: ignore[misc]
         return header
 
     def _other_lines(self) -> list[str]:
-        headers = [(name, value) for name, value in self.response_headers if name not in _OURS]
-        names = {name for name, _ in headers}
-        lines = [f"{name}: {value}" for name, value in headers]
+        lines, names = [], set()
+        for name, value in self.response_headers:
+            if name not in _OURS:
+                names.add(name)
+                lines.append(f"{name}: {value}")
         ident = self.channel.adj.ident
         if "Server" in names:
             lines.append(f"Via: {ident or 'waitress'}")
@@ -237,17 +231,17 @@ class AppTask(_Answer, WSGITask):  # type: ignore[misc]
         self.status, self.complete = status, True
         return self.write
 
-    def _send(self, chunks: Iterable[bytes]) -> None:
+    def _send(self, chunks: Any) -> None:
         if isinstance(chunks, ReadOnlyFileBasedBuffer) and not self.wrote_header:
             chunks = self._open_file(chunks)
-        alone = isinstance(chunks, Sized) and len(chunks) == 1
+        alone = hasattr(chunks, "__len__") and len(chunks) == 1
         for chunk in chunks:
             if alone and self.content_length is None and not self.wrote_header:
                 self.content_length = len(chunk)
             if chunk:  # the header waits for the first byte (PEP 3333)
                 self.write(chunk)
         length = self.content_length
-        if length is not None and self.content_bytes_written < length and not self.bodiless:
+        if length is not None and self.content_bytes_written < length and self.has_body and not self.head:
             self.close_on_finish = True  # or the client would wait for the rest
             self.logger.warning(
                 "The app wrote %s bytes, its Content-Length is %s: closing", self.content_bytes_written, length
@@ -259,7 +253,7 @@ class AppTask(_Answer, WSGITask):  # type: ignore[misc]
         if not size:
             return cast("Iterable[bytes]", wrapper)
         self.content_length = size
-        if self.bodiless:
+        if self.head or not self.has_body:
             return ()
         file = real_file(wrapper.file)
         if file is None:

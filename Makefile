@@ -20,7 +20,7 @@ test-all: tools
 # make fuzz [FUZZ_OPTIONS="--seconds=60 --seed=1 --burn"]: an hour of broken requests; make test has ten seconds of them,
 # make test-all a minute.
 fuzz: tools
-	@$(PYTHON) test/support/fuzz.py $(FUZZ_OPTIONS)
+	@PYTHONPATH=lib $(PYTHON) test/support/fuzz.py $(FUZZ_OPTIONS)
 
 lint: tools
 	@test/support/lint.sh check

@@ -1,4 +1,4 @@
-"""Sends broken requests to a real headwaiter: python test/support/fuzz.py [--seconds=3600] [--seed=N] [--burn]
+"""Sends broken requests to a real headwaiter: make fuzz [FUZZ_OPTIONS="--seconds=3600 --seed=N --burn"]
 
 The inputs are those of request_cases.py: cut, joined, repeated, and sprinkled with what parsers stumble over. They come
 in pieces, whole, half-closed or reset. While they come, the server must answer or close each of them, answer a healthy

@@ -122,7 +122,7 @@ def test_a_replacement_that_cannot_load_tells_why(app: Path) -> None:
 
 
 def test_a_replacement_knows_the_budget(app: Path) -> None:
-    """It can still say which number to set when the database has no connection left."""
+    """It still names `headwaiter plan` when the database has no connection left."""
     url = postgres.server().role("replaced", 2)
     env = {
         "DATABASE_URL": url,
@@ -135,7 +135,7 @@ def test_a_replacement_knows_the_budget(app: Path) -> None:
         server.wait_for("at=worker-exit")
         with psycopg.connect(url), psycopg.connect(url):
             threading.Thread(target=ask_in_vain, args=(server, "/query?seconds=0.02")).start()
-            assert "HEADWAITER_" in server.wait_for(r"at=db-wait .*")[0][0]
+            assert "`headwaiter plan`" in server.wait_for(r"at=db-wait .*")[0][0]
 
 
 @pytest.mark.parametrize("how", ["parent", "everybody", "many"])

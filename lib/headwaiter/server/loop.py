@@ -76,6 +76,37 @@ class _Poll:
         """There's nothing to close."""
 
 
+class _Select:
+    """The same over select(), all that eventlet's monkey-patching leaves; its select() lets the pool's threads run."""
+
+    def __init__(self) -> None:
+        self._interest: dict[int, int] = {}
+
+    def register(self, fd: int, flags: int) -> None:
+        self._interest[fd] = flags
+
+    modify = register
+
+    def unregister(self, fd: int) -> None:
+        self._interest.pop(fd, None)
+
+    def poll(self, seconds: float) -> list[tuple[int, int]]:
+        wanted = list(self._interest.items())
+        ready = select.select(
+            [fd for fd, flags in wanted if flags & IN], [fd for fd, flags in wanted if flags & OUT], [], seconds
+        )
+        return [*((fd, IN) for fd in ready[0]), *((fd, OUT) for fd in ready[1])]
+
+    def close(self) -> None:
+        self._interest.clear()
+
+
+def _poller() -> Any:
+    if hasattr(select, "epoll"):
+        return select.epoll()
+    return _Poll() if hasattr(select, "poll") else _Select()
+
+
 class Loop(Generic[Connection]):
     """Serves the sockets of one worker; `others` are those that aren't connections: listeners, triggers, the like."""
 
@@ -85,7 +116,7 @@ class Loop(Generic[Connection]):
         self.changed: deque[Connection] = deque()
         self.trigger: Any = None  # of one of the servers, once there is one
         self.gated = False  # listeners aren't watched, so whoever makes room must wake the loop
-        self.epoll: Any = select.epoll() if hasattr(select, "epoll") else _Poll()
+        self.epoll: Any = _poller()
         self.listeners: dict[int, bool] = {}  # fd -> whether it's watched
         self._woken = False
 

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     log.reserve_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        status = _told(arguments)
+        status = _print_only(arguments)
         if status is not None:
             sys.stdout.flush()
             return status
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return serve(arguments)
 
 
-def _told(arguments: Sequence[str]) -> int | None:
+def _print_only(arguments: Sequence[str]) -> int | None:
     """Run what only prints something; return its exit status, None where the site is to be served."""
     if arguments[:1] == ["plan"]:
         from headwaiter.budget import command as plan_command

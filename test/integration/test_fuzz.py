@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from fuzz import MAX_REQUESTS, Fuzzer, fuzz
+from fuzz import Fuzzer, fuzz
 
 pytestmark = pytest.mark.server
 
@@ -24,9 +24,6 @@ def test_ten_seconds() -> None:
 @pytest.mark.slow
 def test_a_minute() -> None:
     """New inputs on each run, workers that are replaced, and a process that takes their CPU."""
-    seed = int(time.time())
-    print(f"seed {seed}")
-    fuzzer = fuzz(60, seed=seed, burn=True)
+    fuzzer = fuzz(60, seed=int(time.time()), max_requests=100, burn=True)
     check(fuzzer)
-    if fuzzer.sent > 5 * MAX_REQUESTS:
-        assert fuzzer.server.lines('msg="Retired in order."')
+    assert fuzzer.server.lines('msg="Retired in order."')

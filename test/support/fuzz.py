@@ -1,9 +1,9 @@
-"""Sends broken requests to a real headwaiter: make fuzz [FUZZ_OPTIONS="--seconds=3600 --seed=N --burn"]
+"""Sends broken requests to a real headwaiter: make fuzz [FUZZ_OPTIONS="--seconds=60 --seed=N --max-requests=300"]
 
 The inputs are those of request_cases.py: cut, joined, repeated, and sprinkled with what parsers stumble over. They come
 in pieces, whole, half-closed or reset. While they come, the server must answer or close each of them, answer a healthy
 client, and replace its workers after so many requests. Afterwards it must rest and have logged no traceback. What
-failed is printed with its input.
+fails is printed at once, with its input; SIGTERM and Ctrl-C end the run early, with its server.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import signal
 import socket
 import struct
 import subprocess
@@ -26,7 +27,6 @@ from boot import Server, boot, children, eventually
 HERE = Path(__file__).parent
 PATIENCE = 10.0  # seconds; the server waits for nothing once the client has ended its side
 CLIENTS = 8
-MAX_REQUESTS = 3000  # answered by a worker before it's replaced
 SEEDS = [case.data for case in request_cases.CASES if len(case.data) < 2000]
 PIECES = [
     b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b":", b",", b";", b"=", b'"', b"\\", b"%", b"#", b"?", b"//", b"\x7f",
@@ -107,13 +107,28 @@ class Fuzzer:
         threads.append(threading.Thread(target=self._ask))
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.join()
+        finally:
+            self.deadline = 0.0
         if not self.failures:
             self._check_rest()
         for words in ("Traceback", "Unexpected exception"):
-            self.failures += self.server.lines(words)[:3]
-        self.failures += [line for line in self.server.lines("at=worker-exit") if "status=0" not in line]
+            self._fail(*self.server.lines(words)[:3])
+        self._fail(*(line for line in self.server.lines("at=worker-exit") if "status=0" not in line))
+
+    def _fail(self, *failures: str) -> None:
+        self.failures += failures
+        print(*failures, sep="\n", end="\n" if failures else "", flush=True)
+
+    def summary(self) -> str:
+        """What was done, in one line."""
+        drains = len(self.server.lines("at=drain "))
+        return (
+            f"seed {self.seed}: {self.sent} inputs, {drains} drains, {self.healthy} healthy requests, "
+            f"the slowest {self.slowest:.2f} s, {len(self.failures)} failures"
+        )
 
     def _goes_on(self) -> bool:
         return not self.failures and time.monotonic() < self.deadline
@@ -125,7 +140,7 @@ class Fuzzer:
             try:
                 attack(self.server.port, data, chance)
             except OSError as error:
-                self.failures.append(f"seed {self.seed}, client {number}: {error!r} after {data!r}")
+                self._fail(f"seed {self.seed}, client {number}: {error!r} after {data!r}")
             self.sent += 1
 
     def _ask(self) -> None:
@@ -134,9 +149,9 @@ class Fuzzer:
             try:
                 answer = self.server.get("/", timeout=PATIENCE)
                 if (answer.status, answer.body) != (200, b"hello"):
-                    self.failures.append(f"the healthy client got {answer}")
+                    self._fail(f"the healthy client got {answer}")
             except OSError as error:
-                self.failures.append(f"the healthy client got {error!r}")
+                self._fail(f"the healthy client got {error!r}")
             self.slowest = max(self.slowest, time.monotonic() - started)
             self.healthy += 1
             time.sleep(0.01)
@@ -150,7 +165,7 @@ class Fuzzer:
         try:
             eventually(rests, "a server without clients that needs hardly any CPU")
         except AssertionError as error:
-            self.failures.append(str(error))
+            self._fail(str(error))
 
     def _cpu_ticks(self) -> int:
         ticks = 0
@@ -161,9 +176,12 @@ class Fuzzer:
         return ticks
 
 
-def fuzz(seconds: float, *, seed: int, burn: bool = False) -> Fuzzer:
-    """Boot two workers, fuzz them for `seconds`, and return what happened; `burn` keeps a CPU busy beside them."""
-    options = ("--processes=2", "--threads=2", f"--max-requests={MAX_REQUESTS}", "site_app:application")
+def fuzz(seconds: float, *, seed: int, max_requests: int = 3000, burn: bool = False) -> Fuzzer:
+    """Boot two workers, fuzz them for `seconds`, and return what happened.
+
+    A worker is replaced after `max_requests`; `burn` keeps a CPU busy beside them.
+    """
+    options = ("--processes=2", "--threads=2", f"--max-requests={max_requests}", "site_app:application")
     with contextlib.ExitStack() as stack:
         if burn:
             burner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
@@ -171,9 +189,12 @@ def fuzz(seconds: float, *, seed: int, burn: bool = False) -> Fuzzer:
             stack.callback(burner.kill)
         server = stack.enter_context(boot(HERE, *options, env={"HEADWAITER_TRUST_PROXY": "0"}))
         fuzzer = Fuzzer(server, seconds, seed)
-        fuzzer.run()
+        try:
+            fuzzer.run()
+        finally:
+            print(fuzzer.summary(), flush=True)
         if server.stop() != 0:
-            fuzzer.failures.append("the server didn't end with status 0")
+            fuzzer._fail("the server didn't end with status 0")
         return fuzzer
 
 
@@ -181,13 +202,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3600)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--max-requests", type=int, default=3000, help="that a worker answers before it is replaced")
     parser.add_argument("--burn", action="store_true", help="keep a CPU busy beside it")
     options = parser.parse_args()
-    fuzzer = fuzz(options.seconds, seed=options.seed, burn=options.burn)
-    replaced = len(fuzzer.server.lines("at=drain "))
-    print(f"seed {options.seed}: {fuzzer.sent} inputs, {replaced} drains, {fuzzer.healthy} healthy requests, "
-          f"the slowest {fuzzer.slowest:.2f} s, {len(fuzzer.failures)} failures")  # fmt: skip
-    print(*fuzzer.failures, sep="\n")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception: the server ends with its `with` block
+    fuzzer = fuzz(options.seconds, seed=options.seed, max_requests=options.max_requests, burn=options.burn)
     return 1 if fuzzer.failures else 0
 
 

@@ -117,7 +117,7 @@ def explain_budget(hints: app_json.AppJson, env_dir: Path | None) -> Iterator[st
         lines = [f"! What they allow couldn't be worked out here ({type(error).__name__})."]
     for line in lines:
         yield from wrap(line, rest="! " if line.startswith("!") else "")
-    yield "Each dyno settles its processes and threads at boot: heroku run headwaiter plan"
+    yield "Each dyno decides again at boot, and as dynos come and go: heroku run headwaiter plan"
 
 
 def main(argv: list[str]) -> int:

@@ -15,7 +15,7 @@ from headwaiter.server.channel import Channel, Connections
 from headwaiter.server.housekeeping import Housekeeping
 from headwaiter.server.loop import IN
 
-GATE_SECONDS = 0.5  # so long we leave connections to other processes while our own threads are all busy
+GATE_SECONDS = 0.5  # how long we leave connections to other processes while our own threads are all busy
 ACCEPT_AT_ONCE = 32
 PAUSE_AFTER_FAILURE = 0.5  # seconds; EMFILE and the like would repeat at once
 

@@ -76,7 +76,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     error_task_class = RefusalTask
 
     fd: int | None = None
-    interest = -1  # what the loop watches for; -1 before it was told anything
+    interest = -1  # what the loop watches for; -1 before it watches anything
     phase = Phase.OPEN
     muted = False  # the client sent more while its request runs: don't ask again until that has been answered
     answering = False  # bytes of the present answer have been sent
@@ -109,7 +109,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         self.fd = self._fileno = None
 
     def wanted(self) -> int:
-        """Return what the loop shall watch for. Hang-ups and errors are always told."""
+        """Return what the loop shall watch for. Hang-ups and errors are always reported."""
         if self.phase is Phase.LINGERING:
             return IN
         if self.output.pending:

@@ -40,11 +40,11 @@ class Watched(Protocol):
     """What the loop asks of a connection (channel.py)."""
 
     fd: int | None  # None once it's closed
-    interest: int  # what the loop watches for; -1 before it was told anything
+    interest: int  # what the loop watches for; -1 before it watches anything
     logger: Any
 
     def wanted(self) -> int:
-        """Return what to watch for. Hang-ups and errors are always told."""
+        """Return what to watch for. Hang-ups and errors are always reported."""
 
     def done(self) -> bool:
         """Tell whether nothing is left to do but to close."""

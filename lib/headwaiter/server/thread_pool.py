@@ -76,7 +76,7 @@ class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         return self.resting.pop() if self.resting else None
 
     def handler_thread(self, thread_no: int) -> None:
-        """Work until told to end. No exception of the app ends a thread."""
+        """Work until asked to end. No exception of the app ends a thread."""
         thread = self.threads[thread_no]
         thread.ident = threading.get_ident()
         try:

@@ -39,10 +39,13 @@ def _file_of(size: int) -> IO[bytes]:
 
 
 def _file(environ: dict[str, Any], size: int) -> Iterable[bytes]:
-    """A file as Django's FileResponse hands it over; wsgi.file_wrapper where the server has one."""
     with LOCK:
         number = _file_of(size).fileno()
-    source = open(f"/proc/self/fd/{number}", "rb")  # noqa: SIM115 - the server closes it; a position of its own
+    return wrapped(environ, open(f"/proc/self/fd/{number}", "rb"))  # the server closes it; a position of its own
+
+
+def wrapped(environ: dict[str, Any], source: IO[Any]) -> Iterable[bytes]:
+    """Return `source` in wsgi.file_wrapper where the server has one, else in an iterator, as Django's FileResponse."""
     wrapper = environ.get("wsgi.file_wrapper")
     return wrapper(source, 65536) if wrapper else iter(lambda: source.read(65536), b"")  # type: ignore[no-any-return]
 

@@ -83,10 +83,14 @@ def understand(command: str) -> Web:
 
 
 def _applications(words: list[str]) -> tuple[str, ...]:
+    values = [re.sub(r"^--(module|wsgi)=", "", word) for word in words]  # uwsgi's options
     return tuple(
         word.removesuffix("()")
-        for word in words
-        if APPLICATION.fullmatch(word) and not word.endswith(FILES) and (":" in word or "wsgi" in word)
+        for word in values
+        if APPLICATION.fullmatch(word)
+        and (":" in word or "wsgi" in word)
+        and not word.endswith(FILES)
+        and not word.startswith("python:")  # gunicorn's configuration
     )
 
 

@@ -35,6 +35,28 @@ application = get_wsgi_application()
 """
 
 
+ENVIRON = "os.environ['DJANGO_SETTINGS_MODULE'] = "
+
+
+def wsgi_with(lines: str) -> str:
+    """wsgi.py whose settings line is replaced by these."""
+    return wsgi(None).replace("application =", f"{lines}\napplication =")
+
+
+def branches(condition: str) -> str:
+    """Two settings modules, by a condition."""
+    return f"""if {condition}:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
+else:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")"""
+
+
+def configured(text: str, configuration: str = "") -> str:
+    """manage.py or wsgi.py as django-configurations has it."""
+    line = f"os.environ.setdefault('DJANGO_CONFIGURATION', '{configuration}')\n" if configuration else ""
+    return "import os\n" + line + text.replace("django.core", "configurations")
+
+
 ASGI = """import os
 from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
@@ -197,7 +219,37 @@ APPLICATIONS = [
         ["HEADWAITER_APP=shop.wsgi:application"],
         "more than one WSGI",
     ),
-    Layout("procfile_is_stale", {**site(), "Procfile": "web: gunicorn old.wsgi"}, SHOP),
+    *(
+        Layout(f"procfile_is_stale_{name}", {**site(), "Procfile": f"web: {command}\n"}, SHOP, warning=missing)
+        for name, command, missing in [
+            (
+                "gunicorn",
+                "gunicorn -c gunicorn_wsgi.conf.py old.wsgi --log-file=wsgi.log",
+                "names old.wsgi:application",
+            ),
+            ("uvicorn", "uvicorn old.asgi:application", "names old.asgi:application"),
+            ("uwsgi", "uwsgi --http=:$PORT --module=old.wsgi:app", "names old.wsgi:app,"),
+            ("granian", "granian --interface wsgi old.wsgi:application", "names old.wsgi:application"),
+            ("headwaiter", "headwaiter shop.wsgi:app", "names shop.wsgi:app,"),
+        ]
+    ),
+    *(
+        Layout(f"procfile_names_no_module_{name}", {**site(), "Procfile": f"web: {command}\n"}, SHOP)
+        for name, command in [
+            ("file", "gunicorn --config wsgi.conf.py"),
+            ("python", "gunicorn -c python:gunicorn_conf"),
+            ("log", "gunicorn --access-logfile wsgi.log shop.wsgi"),
+            ("interface", "granian --interface wsgi shop.wsgi:application"),
+        ]
+    ),
+    Layout(
+        "procfile_and_config_var_differ",
+        {**site(), "shop/other.py": wsgi(), "Procfile": "web: headwaiter shop.wsgi:application\n"},
+        (".", "shop.other:application", "shop.settings"),
+        ["HEADWAITER_APP=shop.wsgi:application"],
+        "the build found shop.other:application: the Procfile wins",
+        {"HEADWAITER_APP": "shop.other"},
+    ),
     Layout(
         "procfile_serves_asgi", {**site(), "shop/asgi.py": ASGI, "Procfile": "web: uvicorn shop.asgi:application"}, SHOP
     ),
@@ -428,31 +480,156 @@ SETTINGS_MODULES = [
         },
         SHOP,
     ),
+    *(
+        Layout(f"read_without_default_{name}", {**site(), "shop/wsgi.py": wsgi_with(f"{ENVIRON}{value}")}, SHOP)
+        for name, value in [
+            ("getenv", "os.getenv('DJANGO_SETTINGS_MODULE')"),
+            ("subscript", "os.environ['DJANGO_SETTINGS_MODULE']"),
+            ("none", "os.environ.get('DJANGO_SETTINGS_MODULE', None)"),
+            ("empty", "os.environ.get('DJANGO_SETTINGS_MODULE', '')"),
+            ("decouple", "config('DJANGO_SETTINGS_MODULE').strip()"),
+            ("environ", "str(env('DJANGO_SETTINGS_MODULE'))"),
+            ("text", "f\"{os.environ['DJANGO_SETTINGS_MODULE']}\""),
+            ("name", "value; value = os.getenv('DJANGO_SETTINGS_MODULE')"),
+        ]
+    ),
     Layout(
-        "worked_out_at_start",
+        "read_without_default_then_layered",
         {
             **layered("config.settings.local", "x"),
-            "config/wsgi.py": wsgi(None).replace(
-                "application =",
-                'env = "production" if os.environ.get("DYNO") else "local"\n'
-                'os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"config.settings.{env}")\napplication =',
+            "config/wsgi.py": wsgi_with(f"{ENVIRON}os.getenv('DJANGO_SETTINGS_MODULE')"),
+        },
+        LOCAL,
+        ["DJANGO_SETTINGS_MODULE=config.settings.production"],
+        "look like a developer's, and there is config.settings.production",
+    ),
+    *(
+        Layout(
+            f"worked_out_at_start_{name}",
+            {**layered("config.settings.local", "x"), "config/wsgi.py": wsgi_with(lines)},
+            (".", "config.wsgi:application", None),
+            ["DJANGO_SETTINGS_MODULE=config.settings.production", "DJANGO_SETTINGS_MODULE=config.settings.local"],
+            f"works out its settings module when the site starts: {which}",
+        )
+        for name, lines, which in [
+            (
+                "on_a_dyno",
+                'env = "production" if os.environ.get("DYNO") else "local"\n' + ENVIRON + 'f"config.settings.{env}"',
+                "config.settings.production, unless",
             ),
+            ("first_branch", branches("os.environ.get('DEBUG')"), "config.settings.production, unless"),
+            ("not_in", branches("'PRODUCTION' not in os.environ"), "config.settings.local, unless"),
+            ("compared", branches("os.getenv('ENV', 'dev').lower() == 'dev'"), "config.settings.local, unless"),
+            (
+                "either",
+                branches("os.getenv('A') or os.getenv('B') in ('x', 'y')"),
+                "config.settings.production, unless",
+            ),
+            ("name", "DEBUG = bool(os.getenv('DEBUG'))\n" + branches("not DEBUG"), "config.settings.local, unless"),
+            ("host", branches("socket.gethostname() == 'mine'"), "one of config.settings.local, config.settings.prod"),
+        ]
+    ),
+    Layout(
+        "worked_out_from_one_default",
+        {
+            **layered("config.settings.production", "x"),
+            "config/wsgi.py": wsgi_with("env = os.getenv('ENV', 'local')\n" + ENVIRON + 'f"config.settings.{env}"'),
         },
         (".", "config.wsgi:application", None),
         ["DJANGO_SETTINGS_MODULE=config.settings.production", "DJANGO_SETTINGS_MODULE=config.settings.local"],
-        "works out",
+        "config.settings.local, unless a config var says otherwise. To set it: "
+        "heroku config:set DJANGO_SETTINGS_MODULE=config.settings.production",
+    ),
+    Layout(
+        "worked_out_from_nothing",
+        {**layered("config.settings.production", "x"), "config/wsgi.py": wsgi_with(ENVIRON + "find()")},
+        (".", "config.wsgi:application", None),
+        ["DJANGO_SETTINGS_MODULE=config.settings.production"],
+        "when the site starts. To set it: heroku config:set DJANGO_SETTINGS_MODULE=config.settings.production",
+    ),
+    Layout(
+        "manage_names_another_for_one_command",
+        {
+            **layered("config.settings.local", "config.settings.local"),
+            "config/settings/for_tests.py": "from .base import *\n",
+            "manage.py": manage("config.settings.local").replace(
+                "    from", f"    if 'test' in sys.argv: {ENVIRON}'config.settings.for_tests'\n    from"
+            ),
+        },
+        LOCAL,
+        ["DJANGO_SETTINGS_MODULE=config.settings.production", "DJANGO_SETTINGS_MODULE=config.settings.for_tests"],
+        "look like a developer's, and there is config.settings.production",
+    ),
+    Layout(
+        "manage_differs_and_production_is_elsewhere",
+        {**layered("config.settings.local", "config.settings.dev"), "config/settings/dev.py": "from .base import *\n"},
+        (".", "config.wsgi:application", "config.settings.dev"),
+        ["DJANGO_SETTINGS_MODULE=config.settings.production", "DJANGO_SETTINGS_MODULE=config.settings.local"],
+        "look like a developer's, and there is config.settings.production",
+    ),
+    *(
+        Layout(
+            f"heroku_beside_{served}",
+            {
+                **layered(f"config.settings.{served}", f"config.settings.{served}"),
+                "config/settings/heroku.py": "from .production import *\n",
+            },
+            (".", "config.wsgi:application", f"config.settings.{served}"),
+            ["DJANGO_SETTINGS_MODULE=config.settings.heroku", *more],
+            f"config.settings.{served} {kind}, and there is config.settings.heroku",
+        )
+        for served, kind, more in [
+            ("local", "look like a developer's", ["DJANGO_SETTINGS_MODULE=config.settings.production"]),
+            ("production", "are taken", []),
+        ]
+    ),
+    Layout(
+        "heroku_in_the_settings_package",
+        {
+            **layered("config.settings", "config.settings"),
+            "config/settings/__init__.py": "from .base import *\n",
+            "config/settings/heroku.py": "from .base import *\n",
+        },
+        (".", "config.wsgi:application", "config.settings"),
+        ["DJANGO_SETTINGS_MODULE=config.settings.heroku"],
+        "are taken, and there is config.settings.heroku",
+    ),
+    Layout("heroku_is_no_settings", {**site(), "shop/heroku.py": "import os\n"}, SHOP),
+    Layout(
+        "heroku_is_imported",
+        {**site(), "shop/settings.py": named() + "from .heroku import *\n", "shop/heroku.py": SETTINGS},
+        SHOP,
     ),
     Layout(
         "django_configurations",
-        {
-            **site(),
-            "manage.py": manage().replace(
-                "from django.core", 'os.environ["DJANGO_CONFIGURATION"] = "Prod"\n    from configurations'
-            ),
-            "shop/wsgi.py": wsgi().replace("django.core", "configurations"),
-        },
+        {**site(), "manage.py": configured(manage(), "Prod"), "shop/wsgi.py": configured(wsgi())},
         SHOP,
         warning="heroku config:set DJANGO_CONFIGURATION=Prod",
+    ),
+    Layout(
+        "django_configurations_set",
+        {**site(), "manage.py": configured(manage(), "Prod"), "shop/wsgi.py": configured(wsgi())},
+        SHOP,
+        config={"DJANGO_CONFIGURATION": "Prod"},
+    ),
+    *(
+        Layout(
+            f"django_configurations_{name}",
+            {
+                **site(),
+                "manage.py": configured(manage(), "LocalDev"),
+                "shop/wsgi.py": configured(wsgi(), in_wsgi),
+                "shop/settings.py": named() + "".join(f"class {each}(Base): pass\n" for each in classes),
+            },
+            SHOP,
+            warning=warning,
+        )
+        for name, in_wsgi, classes, warning in [
+            ("local", "", ["LocalDev", "Production"], "LocalDev looks like a developer's, and there is Production."),
+            ("dev_in_wsgi", "Dev", ["Dev", "Prod", "PROD"], "heroku config:set DJANGO_CONFIGURATION=Prod"),
+            ("heroku", "Production", ["Production", "Heroku"], "Production is taken, and there is Heroku."),
+            ("production", "Production", ["LocalDev", "Production"], None),
+        ]
     ),
     Layout(
         "through_another_module",

@@ -67,7 +67,7 @@ def test_which_server_a_command_starts(command: str, server: str) -> None:
 def explain(command: str | None) -> str:
     """What the log says on a Procfile with this web line."""
     processes = None if command is None else {"web": command}
-    return "\n".join(declare_process.explain_web(processes, WEB, "shop.wsgi:application"))
+    return "\n".join(declare_process.explain_web(processes, WEB))
 
 
 def test_without_a_procfile_the_default_runs() -> None:
@@ -92,12 +92,6 @@ def test_a_wrapper_of_another_buildpack_stays(before: str, kept: str) -> None:
 def test_nginx_in_front_is_left_out() -> None:
     """It would have $PORT and want the server on its socket; slow clients need it no more."""
     assert explain("bin/start-nginx gunicorn -c nginx.py shop.wsgi").endswith(f" web: {WEB}")
-
-
-def test_a_stale_module_in_the_procfile_is_a_warning() -> None:
-    """It would fail at boot; the log says so at build."""
-    assert "! Warning: the Procfile names old.wsgi:application" in explain("headwaiter old.wsgi:application")
-    assert "Warning" not in explain("headwaiter shop.wsgi:application")
 
 
 def test_secrets_in_a_procfile_are_not_repeated() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,36 @@ def test_layout_is_understood(layout: layouts.Layout, tmp_path: Path) -> None:
         assert layout.warning in warnings[0]
     assert found["manage_py"] is None or (root / str(found["manage_py"])).is_file()
     assert str(found["reason"]).endswith(".")
+
+
+@pytest.mark.parametrize("layout", [each for each in layouts.LAYOUTS if each.warning], ids=lambda layout: layout.name)
+def test_the_last_line_of_a_warning_settles_it(layout: layouts.Layout, tmp_path: Path) -> None:
+    """It can be run, or put into the Procfile, as it stands; then the warning is gone."""
+    root = layouts.write(tmp_path / "repo", layout.tree)
+    (warning,) = find_project(str(root), write_config(tmp_path / "env", dict(layout.config)))["warnings"]  # type: ignore[attr-defined]
+    command = re.search(r"heroku config:set (\w+)=([\w.:/-]+)$", warning)
+    line = re.search(r"In the Procfile, name this instead: ([\w.:]+)$", warning)
+    if command:
+        (tmp_path / "env" / command[1]).write_text(command[2])
+    else:
+        assert line
+        (root / "Procfile").write_text(f"web: gunicorn {line[1]}\n")
+    assert warning not in find_project(str(root), str(tmp_path / "env"))["warnings"]  # type: ignore[operator]
+
+
+def test_warnings_of_the_settings_agree(tmp_path: Path) -> None:
+    """However many there are, each has the same line."""
+    tree = {
+        **layouts.layered("config.settings.dev", "config.settings.local"),
+        "config/settings/dev.py": "from .base import *\n",
+        "app.json": '{"env": {"DJANGO_SETTINGS_MODULE": "gone.settings"}}',
+        "Dockerfile": "ENV DJANGO_SETTINGS_MODULE=old.settings\n",
+    }
+    warnings = find_project(str(layouts.write(tmp_path, tree)), None)["warnings"]
+    assert isinstance(warnings, list)
+    assert [warning.rpartition(": ")[2] for warning in warnings] == [
+        "heroku config:set DJANGO_SETTINGS_MODULE=config.settings.production"
+    ] * 3
 
 
 @pytest.mark.parametrize("name", layouts.REFUSED)
@@ -97,7 +128,7 @@ def test_command_refuses_with_status_65(tmp_path: Path) -> None:
 
 
 def test_other_config_vars_stay_closed(tmp_path: Path) -> None:
-    """Only our three are opened: a pipe among the others would block whoever reads it."""
+    """Only those that the finder uses are opened: a pipe among the others would block whoever reads it."""
     root = layouts.write(tmp_path / "repo", layouts.site())
     env_dir = Path(write_config(tmp_path / "env", {"SECRET_KEY": "this-must-not-show", "HEADWAITER_APP": ""}))
     os.mkfifo(env_dir / "DATABASE_URL")

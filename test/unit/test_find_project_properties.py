@@ -146,6 +146,9 @@ def bombs() -> Iterator[tuple[str, str]]:
             yield f"{name} {size}", ("a" + unit * (size // len(unit)))[: size - len(tail) - 1] + tail
     cross = "".join(f"{a} = {b} or {c}\n" for a in "abcdefgh" for b in "abcdefgh" for c in "abcdefgh")
     yield "cross references", cross + "WSGI_APPLICATION = a\n"
+    write = "os.environ['DJANGO_SETTINGS_MODULE'] = "
+    yield "branches", f"if a: {write}'b.c'\n" + f"elif a: {write}'d.e'\n" * 2000
+    yield "circle", f"a = b\nb = a\nif a: {write}'b.c'\nelse: {write}'d.e'\n"
     yield "product", "a = 'x' if y else 'z'\n" * 5 + "WSGI_APPLICATION = " + " + ".join("abababababababab") + "\n"
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from headwaiter import app_json, procfile
 
-from buildpack.finder.python_source import SETTINGS
+from buildpack.finder.names import is_development
 from buildpack.finder.repository import ProjectError, Repository, join
+from buildpack.finder.syntax import CONFIGURATION, SETTINGS
 
-CONFIG_VARS = ("HEADWAITER_DIR", "HEADWAITER_APP", SETTINGS)
+CONFIG_VARS = ("HEADWAITER_DIR", "HEADWAITER_APP", SETTINGS, CONFIGURATION)
 MAX_CONFIG_VAR_BYTES = 4096
 
-DEVELOPMENT = frozenset(
-    {"local", "dev", "devel", "develop", "development", "devstack", "debug", "test", "tests", "testing"}
-)
 SETTINGS_VALUE = rf"""{SETTINGS}[= ]["']?([A-Za-z_][\w.]*)"""
 
 
@@ -27,10 +26,17 @@ class Statement:
 
     value: str
     origin: str
+    is_config_var: bool = False
+    """Whether it's set on the app itself; a file may be out of date."""
+
+
+def set_config_var(name: str, value: str) -> str:
+    """The command that sets it."""
+    return f"heroku config:set {name}={shlex.quote(value)}"
 
 
 def read_config_vars(env_dir: str | None, repository: Repository) -> dict[str, Statement]:
-    """Our three config vars: from ENV_DIR (one file each, the content is data), else from app.json's `env`.
+    """Our config vars: from ENV_DIR (one file each, the content is data), else from app.json's `env`.
 
     Raises ProjectError for a value that isn't one line of text.
     """
@@ -39,7 +45,7 @@ def read_config_vars(env_dir: str | None, repository: Repository) -> dict[str, S
     for name in CONFIG_VARS:
         value = _config_var(Path(env_dir, name)) if env_dir else None
         if value:
-            found[name] = Statement(value, f"the config var {name}")
+            found[name] = Statement(value, f"the config var {name}", is_config_var=True)
         elif value := declared.get(name):
             found[name] = Statement(value, "app.json's env")
     for name, statement in found.items():
@@ -81,11 +87,6 @@ def stated_settings(repository: Repository, directory: str) -> list[Statement]:
         for value in re.findall(rf"(?:\b{SETTINGS}=[\"']?|\s--settings[= ])([A-Za-z_][\w.]*)", command)
     ]
     return found
-
-
-def is_development(name: str) -> bool:
-    """Whether a settings module's name says that it's for a developer's machine: "mysite.settings.local"."""
-    return bool(DEVELOPMENT & set(re.split(r"[._]", name.lower())))
 
 
 def web_process(repository: Repository) -> procfile.Web:

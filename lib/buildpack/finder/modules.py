@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from buildpack.finder.python_source import MODULE_NAME
-from buildpack.finder.repository import Repository, is_below, join, parent
+from buildpack.finder.repository import Repository, is_below, join
 from buildpack.finder.site_rules import is_site_file
 
 MAX_IMPORTS = 20
@@ -130,9 +130,13 @@ class Modules:
         return text is not None and self.repository.source(module.path).empty
 
     def siblings(self, module: Module) -> Iterator[Module]:
-        """The modules beside this one, in the same package."""
-        prefix, _, _ = module.name.rpartition(".")
+        """The modules beside this one in its package; of a package, also those in it."""
+        packages = {module.name.rpartition(".")[0]}
+        if module.path.endswith("/__init__.py"):
+            packages.add(module.name)
         for path in self.files:
-            if parent(path) == parent(module.path) and path != module.path:
-                name = path.rpartition("/")[2].removesuffix(".py")
-                yield Module(f"{prefix}.{name}" if prefix else name, path, module.base)
+            if path != module.path and is_below(path, module.base):
+                inside = path if module.base == "." else path[len(module.base) + 1 :]
+                name = inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+                if name.rpartition(".")[0] in packages:
+                    yield Module(name, path, module.base)

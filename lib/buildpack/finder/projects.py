@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from buildpack.finder.deployment import Statement, read_config_vars, stated_settings, web_directory
+from buildpack.finder import advice
+from buildpack.finder.deployment import Statement, read_config_vars, set_config_var, stated_settings, web_directory
 from buildpack.finder.modules import Modules
-from buildpack.finder.python_source import SETTINGS, Source
+from buildpack.finder.python_source import Source
 from buildpack.finder.repository import ProjectError, Repository, is_below, join, parent
 from buildpack.finder.settings_choice import choose_settings
-from buildpack.finder.site_rules import PLACEHOLDER, is_published_package, is_site_file, why_not_a_site
+from buildpack.finder.site_rules import PLACEHOLDER, is_site_file, why_not_a_site
+from buildpack.finder.syntax import CONFIGURATION, SETTINGS
 from buildpack.finder.wsgi_choice import (
     MAX_EXAMINED,
     MAX_OTHERS,
@@ -53,12 +55,15 @@ def find_project(root: str, env_dir: str | None) -> dict[str, object]:
     notes: list[str] = []
     refusal: ProjectError | None = None
     for project in projects:
-        others = [other for other in projects if other.directory != project.directory]
+        others = [other.directory for other in projects if other.directory != project.directory]
         try:
             return describe(repository, project, others, config, notes)
         except ProjectError as error:
             refusal = refusal or error
-            notes.append(f"{shown(project.directory)} has a project without WSGI application: passed over.")
+            pointed = set_config_var("HEADWAITER_DIR", project.directory)
+            notes.append(
+                f"{shown(project.directory)} has a project without WSGI application. To have it built: {pointed}"
+            )
     raise refusal or no_project(repository)
 
 
@@ -142,10 +147,10 @@ def check_directory(repository: Repository, pointed: Statement) -> str:
 
 
 def describe(
-    repository: Repository, project: Project, others: list[Project], config: dict[str, Statement], notes: list[str]
+    repository: Repository, project: Project, others: list[str], config: dict[str, Statement], notes: list[str]
 ) -> dict[str, object]:
     """The JSON object for one project. Raises ProjectError when it has no WSGI application."""
-    nested = frozenset(other.directory for other in others if is_below(other.directory, project.directory))
+    nested = frozenset(other for other in others if is_below(other, project.directory))
     modules = Modules(repository, project.directory, nested)
     stated = stated_settings(repository, project.directory)
     manage = repository.source(project.manage_py) if project.manage_py else Source()
@@ -163,14 +168,16 @@ def describe(
     directory, moved = run_directory(repository, project, chosen)
     warnings = [
         *notes,
-        *warn_of_projects(project, others, config),
-        *warn_of_applications(modules, chosen, rest, config),
+        *([] if "HEADWAITER_DIR" in config else advice.on_directory(repository, project.directory, others)),
+        *([] if "HEADWAITER_APP" in config else advice.on_applications(modules, chosen, rest, finder.problems)),
+        *advice.on_procfile(modules, chosen),
         *moved,
-        *finder.warnings,
         *settings.warnings,
-        *warn_of_configuration(repository, project, chosen, manage),
-        *warn_of_package(repository, project, config),
-        *warn_of_limits(repository),
+        *(
+            []
+            if CONFIGURATION in config
+            else advice.on_configuration(modules, chosen, project.manage_py, settings.module)
+        ),
     ]
     return {
         "directory": directory,
@@ -178,7 +185,7 @@ def describe(
         "wsgi_application": chosen.name,
         "settings_module": settings.module,
         "candidates": [
-            *(f"HEADWAITER_DIR={other.directory}" for other in others),
+            *(f"HEADWAITER_DIR={other}" for other in others),
             *(f"HEADWAITER_APP={other.name}" for other in rest),
             *(f"{SETTINGS}={name}" for name in settings.others),
         ],
@@ -192,74 +199,14 @@ def run_directory(repository: Repository, project: Project, chosen: Application)
     base = chosen.module.base
     if base in (project.directory, "."):
         return project.directory, []
+    there = set_config_var("HEADWAITER_DIR", base)
     if any(repository.is_file(join(project.directory, name)) for name in ("pyproject.toml", "setup.py")):
         return project.directory, [
             f"{chosen.module.name} is below {shown(base)}: it must be installed as a package, by the requirements. "
-            f"To run from there instead: heroku config:set HEADWAITER_DIR={base}"
+            f"To run from there instead: {there}"
         ]
     return base, [
-        f"{chosen.module.name} is below {shown(base)}, so the site runs from there. To run from elsewhere: "
-        f"heroku config:set HEADWAITER_DIR={project.directory} and PYTHONPATH=/app/{base}"
-    ]
-
-
-def warn_of_projects(project: Project, others: list[Project], config: dict[str, Statement]) -> list[str]:
-    """Other projects are an ambiguity, unless the user chose."""
-    if not others or "HEADWAITER_DIR" in config:
-        return []
-    names = ", ".join(shown(other.directory) for other in others[:MAX_OTHERS])
-    return [
-        f"There is a Django project in {names}, too: {shown(project.directory)} is taken. "
-        f"To choose: heroku config:set HEADWAITER_DIR={others[0].directory}"
-    ]
-
-
-def warn_of_applications(
-    modules: Modules, chosen: Application, rest: list[Application], config: dict[str, Statement]
-) -> list[str]:
-    """Other WSGI applications are one as well; also a name that only a star import may bring."""
-    warnings = []
-    if rest and "HEADWAITER_APP" not in config:
-        names = ", ".join(other.name for other in rest)
-        warnings.append(
-            f"There is more than one WSGI application: {chosen.name} is taken, not {names}. "
-            f"To choose: heroku config:set HEADWAITER_APP={rest[0].name}"
-        )
-    if modules.binds(chosen.module, chosen.attribute) is None:
-        warnings.append(
-            f"{chosen.module.path} takes {chosen.attribute!r} from elsewhere, if at all. "
-            f"If the site doesn't start, name another: heroku config:set HEADWAITER_APP=..."
-        )
-    return warnings
-
-
-def warn_of_configuration(repository: Repository, project: Project, chosen: Application, manage: Source) -> list[str]:
-    """django-configurations needs its class named wherever Django starts."""
-    if not manage.configuration or repository.source(chosen.module.path).configuration:
-        return []
-    return [
-        f"{project.manage_py} sets DJANGO_CONFIGURATION, {chosen.module.path} doesn't. "
-        f"If it isn't set: heroku config:set DJANGO_CONFIGURATION={manage.configuration}"
-    ]
-
-
-def warn_of_package(repository: Repository, project: Project, config: dict[str, Statement]) -> list[str]:
-    """A library's development project can't be told from a site that is published as a package."""
-    if "HEADWAITER_DIR" in config or not is_published_package(repository):
-        return []
-    return [
-        f"The repository calls itself a package for Django: check that the site is in {shown(project.directory)}. "
-        f"To name another directory: heroku config:set HEADWAITER_DIR=..."
-    ]
-
-
-def warn_of_limits(repository: Repository) -> list[str]:
-    """What wasn't looked at can't be told about."""
-    if not repository.truncated:
-        return []
-    return [
-        "The repository has very many files: not all of them were looked at. If the site isn't the right one: "
-        "heroku config:set HEADWAITER_DIR=..."
+        f"{chosen.module.name} is below {shown(base)}, so the site runs from there. To make that certain: {there}"
     ]
 
 

@@ -6,17 +6,27 @@ A file that today's Python can't parse (Python 2, a template, garbage) is read l
 from __future__ import annotations
 
 import ast
+import contextlib
 import itertools
 import re
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-SETTINGS = "DJANGO_SETTINGS_MODULE"
-CONFIGURATION = "DJANGO_CONFIGURATION"
+from buildpack.finder.conditions import without_config_vars
+from buildpack.finder.syntax import (
+    CONFIGURATION,
+    ENVIRONMENT_READS,
+    SETTINGS,
+    assignments,
+    called_name,
+    environment_writes,
+    joined_parts,
+    module_level,
+    reads_settings,
+)
+
 MODULE_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
-ENVIRONMENT_READS = frozenset({"get", "getenv", "config", "env", "str", "setdefault", "pop"})
 ASGI_WORDS = frozenset({"get_asgi_application", "ProtocolTypeRouter", "ASGIHandler"})
 WSGI_WORDS = frozenset({"get_wsgi_application", "WSGIHandler"})
 
@@ -38,6 +48,8 @@ class Source:
     """What it would put in DJANGO_SETTINGS_MODULE; several when that depends on something."""
     settings_computed: bool = False
     """Whether that depends on more than the text of this file and DJANGO_SETTINGS_MODULE itself."""
+    settings_unset: list[str] = field(default_factory=list)
+    """Those of them that are left where none of the site's config vars is set."""
     configuration: str | None = None
     """django-configurations' class, from DJANGO_CONFIGURATION."""
     wsgi_applications: list[str] = field(default_factory=list)
@@ -50,7 +62,7 @@ class Source:
     """attribute: the module it's imported from, with leading dots when relative."""
     star_imports: list[str] = field(default_factory=list)
     words: set[str] = field(default_factory=set)
-    """Every identifier, and "DJANGO_SETTINGS_MODULE" when a string says so."""
+    """Every identifier, pairs of them such as "settings.configure", and "DJANGO_SETTINGS_MODULE" in a string."""
     empty: bool = True
     """Whether it holds no statement but a docstring."""
 
@@ -73,7 +85,14 @@ class Source:
 def read_source(text: str) -> Source:
     """The facts of a file with this text. Never fails."""
     tree = parse(text)
-    return _Reader(tree).source if tree else read_lines(text)
+    if tree is None:
+        return read_lines(text)
+    source = _Reader(tree).source
+    source.settings_unset = source.settings
+    if len(source.settings) > 1:
+        with contextlib.suppress(RecursionError):
+            source.settings_unset = _Reader(without_config_vars(tree)).source.settings
+    return source
 
 
 def parse(text: str) -> ast.Module | None:
@@ -116,7 +135,7 @@ class _Reader:
         if isinstance(node, ast.Name):
             words.add(node.id)
         elif isinstance(node, ast.Attribute):
-            words.add(node.attr)
+            words.update((node.attr, f"{getattr(node.value, 'id', '')}.{node.attr}"))
         elif isinstance(node, ast.alias):
             words.add(node.name.rpartition(".")[2])
         elif isinstance(node, ast.Constant) and node.value == SETTINGS:
@@ -128,7 +147,7 @@ class _Reader:
             if key == CONFIGURATION and options:
                 self.source.configuration = options[0]
             elif key == SETTINGS:
-                self.source.settings.extend(option for option in options if option not in self.source.settings)
+                self.source.settings.extend(name for name in options if name and name not in self.source.settings)
                 self.source.settings_computed |= computed or len(options) > 1
         if len(self.source.settings) > 1:
             self.source.settings_computed = True
@@ -176,18 +195,18 @@ class _Reader:
         parts = joined_parts(node)
         if parts:
             return self._joined(parts, depth)
-        return [], True
+        return [], not reads_settings(node)
 
     def _any(self, nodes: list[ast.expr], depth: int) -> tuple[list[str], bool]:
         answers = [self.strings(node, depth + 1) for node in nodes[:MAX_OPTIONS]]
         options = list(dict.fromkeys(itertools.chain.from_iterable(texts for texts, _ in answers)))[:MAX_OPTIONS]
-        return options, len(options) != 1 or any(computed for _, computed in answers)
+        return options, not nodes or len(options) > 1 or any(computed for _, computed in answers)
 
     def _joined(self, parts: list[ast.expr], depth: int) -> tuple[list[str], bool]:
         answers = [self.strings(part, depth + 1) for part in parts[:MAX_OPTIONS]]
         product = itertools.product(*(texts for texts, _ in answers))
         options = ["".join(texts) for texts in itertools.islice(product, MAX_OPTIONS)]
-        return options, len(options) != 1 or any(computed for _, computed in answers)
+        return options, len(options) > 1 or any(computed for _, computed in answers)
 
     def _call(self, node: ast.Call, depth: int) -> tuple[list[str], bool]:
         """A variable's default: os.environ.get("X", "default"), os.getenv, config("X", default=...) of decouple."""
@@ -196,74 +215,7 @@ class _Reader:
             options, computed = self.strings(defaults[0], depth + 1)
             key = node.args[0]
             return options, computed or not (isinstance(key, ast.Constant) and key.value == SETTINGS)
-        return [], True
-
-
-def called_name(node: ast.Call) -> str:
-    """The last part of what is called: "get" for os.environ.get()."""
-    function = node.func
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
-
-
-def joined_parts(node: ast.expr) -> list[ast.expr]:
-    """The parts that f"...", a + b, "..." % x and "...".format(x) put together; empty for anything else."""
-    if isinstance(node, ast.JoinedStr):
-        return [part.value if isinstance(part, ast.FormattedValue) else part for part in node.values]
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return [node.left, node.right]
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod) and isinstance(node.left, ast.Constant):
-        before, percent, after = str(node.left.value).partition("%s")
-        return [ast.Constant(before), node.right, ast.Constant(after)] if percent else []
-    return []
-
-
-def assignments(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Each name and the value that the node gives it."""
-    if isinstance(node, ast.Assign):
-        for target in node.targets:
-            if isinstance(target, ast.Name):
-                yield target.id, node.value
-            elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-                for name, value in zip(target.elts, node.value.elts, strict=False):
-                    if isinstance(name, ast.Name):
-                        yield name.id, value
-    elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and isinstance(node.target, ast.Name) and node.value:
-        yield node.target.id, node.value
-
-
-def environment_writes(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Each environment variable that the node sets, or that a dict has, with its value."""
-    pairs: list[tuple[ast.expr | None, ast.expr]] = []
-    if isinstance(node, ast.Call) and called_name(node) in {"setdefault", "putenv", "setenv"} and len(node.args) > 1:
-        pairs = [(node.args[0], node.args[1])]
-    elif isinstance(node, ast.Assign):
-        pairs = [(target.slice, node.value) for target in node.targets if isinstance(target, ast.Subscript)]
-    elif isinstance(node, ast.Dict):
-        pairs = list(zip(node.keys, node.values, strict=True))
-    elif isinstance(node, ast.keyword) and node.arg in {SETTINGS, CONFIGURATION}:
-        pairs = [(ast.Constant(node.arg), node.value)]
-    for key, value in pairs:
-        if isinstance(key, ast.Constant) and isinstance(key.value, str):
-            yield key.value, value
-
-
-def module_level(tree: ast.Module) -> Iterator[ast.AST]:
-    """Every node that runs when the module is imported, in no special order; not what `"__main__"` guards."""
-    pending: list[ast.AST] = [tree]
-    while pending:
-        node = pending.pop()
-        yield node
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-            continue
-        if isinstance(node, ast.If) and "__main__" in {getattr(part, "value", None) for part in ast.walk(node.test)}:
-            pending.extend(node.orelse)
-            continue
-        if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-            pending.extend(part.target for part in ast.walk(node) if isinstance(part, ast.NamedExpr))
-            continue
-        pending.extend(ast.iter_child_nodes(node))
+        return [], not reads_settings(node)
 
 
 STRING = r"""[uUrRbB]{0,2}["']([\w.:]+)["']"""
@@ -281,7 +233,9 @@ def read_lines(text: str) -> Source:
     text = "\n".join(line.partition("#")[0] for line in text.splitlines())
     text = re.sub(r"(\"\"\"|\'\'\').*?\1", "''", text, flags=re.DOTALL)
     source = Source(empty=not text.strip(), words=set(re.findall(r"\w+", text)))
+    source.words.update(re.findall(r"\bsettings\.configure\b", text))
     source.settings = list(dict.fromkeys(SETTINGS_LINE.findall(text)))[:MAX_OPTIONS]
+    source.settings_unset = source.settings
     source.settings_computed = len(source.settings) > 1
     source.configuration = next(iter(CONFIGURATION_LINE.findall(text)), None)
     for name, value in APPLICATION_LINE.findall(text):

@@ -6,26 +6,41 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from buildpack.finder.deployment import Statement, is_development
+from buildpack.finder.deployment import Statement, set_config_var
 from buildpack.finder.modules import Module, Modules
-from buildpack.finder.python_source import SETTINGS, Source
+from buildpack.finder.names import PRODUCTION, better, is_development, is_production
+from buildpack.finder.python_source import Source
 from buildpack.finder.repository import ProjectError
+from buildpack.finder.syntax import SETTINGS
 from buildpack.finder.wsgi_choice import Application, shown
 
 SETTINGS_WORDS = frozenset({"INSTALLED_APPS", "ROOT_URLCONF", "SECRET_KEY", "DATABASES"})
-PRODUCTION = ("production", "prod", "heroku", "live", "deploy", "deployment")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Choice:
     """The settings module, None when the site sets it by itself; the others, and what the user should know."""
 
-    base: str
-    """Where the application is imported from."""
-    module: str | None = None
-    reason: str = ""
+    module: str | None
+    reason: str
     others: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What counts unless something more binding does. Without a module, the site chooses one of the options itself."""
+
+    module: str | None
+    reason: str
+    options: list[str] = field(default_factory=list)
+    unsure: str = ""
+    """What to tell the user when it's taken."""
+
+    @property
+    def names(self) -> list[str]:
+        """The modules, the best first."""
+        return [self.module] if self.module else self.options
 
 
 def choose_settings(
@@ -35,18 +50,31 @@ def choose_settings(
 
     Raises ProjectError when the config var names no module of the repository.
     """
-    choice = Choice(base=application.module.base)
-    if config and config.origin.startswith("the config var"):
-        choice.module, choice.reason = _from_config_var(modules, config), f"{config.origin} says so"
-        return choice
-    for statement in [config, *stated] if config else stated:
-        _consider(modules, choice, statement)
-    for statement in _from_sources(modules, choice, application, manage_py):
-        _consider(modules, choice, statement)
-    if choice.module is None and not choice.reason:
-        _by_place(modules, choice, application)
-    _warn_of_development(modules, choice)
-    return choice
+    if config and config.is_config_var:
+        return Choice(_from_config_var(modules, config), f"{config.origin} says so")
+    finder = _SettingsFinder(modules, application)
+    answers = [*finder.stated([config, *stated] if config else stated), *finder.by_wsgi()]
+    by_manage = finder.by_manage(manage_py) if manage_py else []
+    answers += by_manage
+    if not any(answer.names for answer in answers):
+        answers.append(finder.by_place())
+    taken = answers[0]
+    names = [name for answer in answers for name in answer.names]
+    preferred = finder.better(names[0], names[1:]) if names else []
+    advice = set_config_var(SETTINGS, [*preferred, *names, "mysite.settings"][0])
+    warnings = [f"{problem}: ignored. To name them: {advice}" for problem in finder.problems]
+    if taken.unsure:
+        warnings.append(f"{taken.unsure} To set it: {advice}")
+    if taken.module and preferred:
+        kind = "look like a developer's" if is_development(taken.module) else "are taken"
+        warnings.append(f"The settings {taken.module} {kind}, and there is {preferred[0]}. To choose that: {advice}")
+    elif taken.module and by_manage and taken.module not in [answer.module for answer in by_manage]:
+        warnings.append(
+            f"{manage_py} names the settings {by_manage[0].module}, the site runs with {taken.module}. "
+            f"So that commands such as migrate run with the same: {advice}"
+        )
+    others = [name for name in dict.fromkeys([*preferred, *names]) if name != taken.module]
+    return Choice(taken.module, taken.reason, others, warnings)
 
 
 def _from_config_var(modules: Modules, config: Statement) -> str:
@@ -66,98 +94,95 @@ def _from_config_var(modules: Modules, config: Statement) -> str:
     )
 
 
-def _consider(modules: Modules, choice: Choice, statement: Statement) -> None:
-    """Take the statement if it's the first that holds, else keep it as another option."""
-    name = statement.value
-    module = modules.find(name)
-    reachable = {*modules.bases, choice.base}
-    if module is None or modules.is_empty(module) or module.base not in reachable:
-        why = "which isn't in the repository"
-        if module:
-            why = "which is empty" if module.base in reachable else f"which can only be imported from {module.base}/"
-        choice.warnings.append(f"{statement.origin} names the settings {name[:200]!a}, {why}: ignored.")
-    elif choice.module is None and not choice.reason:
-        choice.module, choice.reason = name, f"{statement.origin} names them"
-    elif name != choice.module:
-        if name not in choice.others:
-            choice.others.append(name)
-        if statement.origin.endswith("manage.py") and choice.module:
-            choice.warnings.append(
-                f"{statement.origin} names the settings {name}, the site runs with {choice.module}. So that "
-                f"commands such as migrate run with the same: heroku config:set {SETTINGS}={choice.module}"
-            )
+class _SettingsFinder:
+    """What each source says. `problems` collects the modules that are named but can't be used."""
 
+    def __init__(self, modules: Modules, application: Application) -> None:
+        self.modules = modules
+        self.repository = modules.repository
+        self.application = application
+        self.problems: list[str] = []
 
-def _from_sources(
-    modules: Modules, choice: Choice, application: Application, manage_py: str | None
-) -> Iterator[Statement]:
-    """What wsgi.py says, then what manage.py says."""
-    repository = modules.repository
-    for module in _imports(modules, application):
-        source = repository.source(module.path)
-        if source.settings_computed:
-            _leave_to_wsgi(choice, module, sorted(source.settings, key=is_development))
-            break
-        if source.settings:
-            yield from (Statement(name, module.path) for name in source.settings)
-            break
-        if "configure" in source.words and not choice.reason:
-            choice.reason = f"{module.path} configures Django by itself"
-    if manage_py:
-        source = repository.source(manage_py)
-        yield from (Statement(name, manage_py) for name in sorted(source.settings, key=is_development))
+    def stated(self, statements: list[Statement]) -> Iterator[Answer]:
+        """What the deployment's files say."""
+        for statement in statements:
+            if problem := self._problem(statement.value):
+                self.problems.append(f"{statement.origin} names the settings {statement.value[:200]!a}, {problem}")
+            else:
+                yield Answer(statement.value, f"{statement.origin} names them")
 
+    def by_wsgi(self) -> list[Answer]:
+        """What the first WSGI module that says anything of the settings says."""
+        for module in self._wsgi_modules():
+            source = self.repository.source(module.path)
+            if source.settings_computed:
+                return [self._at_start(module.path, source)]
+            if source.settings:
+                return list(self.stated([Statement(name, module.path) for name in source.settings]))
+            if "settings.configure" in source.words:
+                return [Answer(None, f"{module.path} configures Django by itself")]
+        return []
 
-def _imports(modules: Modules, application: Application) -> list[Module]:
-    """The WSGI module, the modules of the repository that its application comes from, and the packages they're in."""
-    found = modules.origins(application.module, application.attribute)
-    packages = application.module.name.split(".")[:-1]
-    names = [".".join(packages[:length]) for length in range(len(packages), 0, -1)]
-    return [*found, *(module for name in names if (module := modules.find(name)))]
+    def _wsgi_modules(self) -> list[Module]:
+        """The WSGI module, the modules of the repository that its application comes from, and their packages."""
+        found = self.modules.origins(self.application.module, self.application.attribute)
+        packages = self.application.module.name.split(".")[:-1]
+        names = [".".join(packages[:length]) for length in range(len(packages), 0, -1)]
+        return [*found, *(module for name in names if (module := self.modules.find(name)))]
 
-
-def _leave_to_wsgi(choice: Choice, module: Module, options: list[str]) -> None:
-    """What wsgi.py works out when it starts can't be known now; a fixed value would override it."""
-    if choice.module is None and not choice.reason:
-        choice.reason = f"{module.path} works it out when the site starts"
-        default = f", by default {options[0]}" if options else ""
-        choice.warnings.append(
-            f"{module.path} works out its settings module when the site starts{default}. "
-            f"To fix it: heroku config:set {SETTINGS}={options[0] if options else '...'}"
+    def _at_start(self, path: str, source: Source) -> Answer:
+        """What a file works out when it starts can't be known now; a fixed value would override it."""
+        unset, options = self._usable(source.settings_unset), self._usable(source.settings)
+        which = f": one of {', '.join(options)}" if options else ""
+        if len(unset) == 1:
+            which = f": {unset[0]}, unless a config var says otherwise"
+        return Answer(
+            None,
+            f"{path} works it out when the site starts",
+            sorted(options, key=lambda name: (is_development(name), [name] != unset, not is_production(name))),
+            f"{path} works out its settings module when the site starts{which}.",
         )
-    choice.others.extend(name for name in options if name not in choice.others and name != choice.module)
 
+    def by_manage(self, path: str) -> list[Answer]:
+        """What manage.py says; of several, a developer's last."""
+        source = self.repository.source(path)
+        names = sorted(source.settings, key=lambda name: (is_development(name), name not in source.settings_unset))
+        return list(self.stated([Statement(name, path) for name in names]))
 
-def _by_place(modules: Modules, choice: Choice, application: Application) -> None:
-    """Nobody names the settings: "settings" beside wsgi.py or above, or "production" in it, else the only one."""
-    package = application.module.name.split(".")[:-1]
-    usual = [".".join([*package[:length], "settings"]) for length in range(len(package), -1, -1)]
-    paths = [path for path in modules.files if re.search(r"(^|/)settings(\.py|/__init__\.py)$", path)]
-    only = [module.name for path in paths if (module := modules.named(path))] if len(paths) == 1 else []
-    for name in [*usual, *(f"{name}.{word}" for name in usual for word in PRODUCTION), *only]:
-        module = modules.find(name)
-        source = modules.repository.source(module.path) if module else Source()
-        if module and (source.star_imports or source.words & SETTINGS_WORDS):
-            choice.module, choice.reason = name, f"{module.path} is where settings usually are"
-            choice.warnings.append(
-                f"Nothing names the settings module: {name} is taken. To choose: heroku config:set {SETTINGS}=..."
-            )
-            return
-    choice.reason = "nothing names them"
-    choice.warnings.append(f"No settings module was found. To name it: heroku config:set {SETTINGS}=mysite.settings")
+    def by_place(self) -> Answer:
+        """Nobody names them: "settings" beside wsgi.py or above, or "production" in it, else the only one."""
+        package = self.application.module.name.split(".")[:-1]
+        usual = [".".join([*package[:length], "settings"]) for length in range(len(package), -1, -1)]
+        paths = [path for path in self.modules.files if re.search(r"(^|/)settings(\.py|/__init__\.py)$", path)]
+        only = [module.name for path in paths if (module := self.modules.named(path))] if len(paths) == 1 else []
+        for name in [*usual, *(f"{name}.{word}" for name in usual for word in PRODUCTION), *only]:
+            module = self.modules.find(name)
+            if module and self._holds_settings(module):
+                unsure = f"Nothing names the settings module: {name} is taken."
+                return Answer(name, f"{module.path} is where settings usually are", unsure=unsure)
+        return Answer(None, "nothing names them", unsure="No settings module was found.")
 
+    def better(self, name: str, others: list[str]) -> list[str]:
+        """Of the others, and of the settings beside these, those that fit a deployment better, the best first."""
+        module = self.modules.find(name)
+        if module is None:
+            return []
+        own = {part.path for part in self.modules.chain(module)}
+        beside = [other for other in self.modules.siblings(module) if self._holds_settings(other)]
+        return better(name, [*others, *(other.name for other in beside if other.path not in own)])
 
-def _warn_of_development(modules: Modules, choice: Choice) -> None:
-    module = modules.find(choice.module) if choice.module and is_development(choice.module) else None
-    if module is None:
-        return
-    siblings = {
-        sibling.name: set(re.split(r"_", sibling.name.rpartition(".")[2])) for sibling in modules.siblings(module)
-    }
-    found = [name for word in PRODUCTION for name, words in siblings.items() if word in words]
-    if found:
-        choice.others = list(dict.fromkeys([*found, *choice.others]))
-        choice.warnings.append(
-            f"The settings {choice.module} look like a developer's, and there is {found[0]}. "
-            f"To choose that: heroku config:set {SETTINGS}={found[0]}"
-        )
+    def _holds_settings(self, module: Module) -> bool:
+        source = self.repository.source(module.path)
+        return bool(source.star_imports or source.words & SETTINGS_WORDS)
+
+    def _usable(self, names: list[str]) -> list[str]:
+        return [name for name in names if not self._problem(name)]
+
+    def _problem(self, name: str) -> str | None:
+        """Why the site can't run with settings of this name; None when it can."""
+        module = self.modules.find(name)
+        if module is None:
+            return "which isn't in the repository"
+        if module.base not in {*self.modules.bases, self.application.module.base}:
+            return f"which can only be imported from {module.base}/"
+        return "which is empty" if self.modules.is_empty(module) else None

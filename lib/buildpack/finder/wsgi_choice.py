@@ -33,14 +33,14 @@ class Application:
 
 
 class ApplicationFinder:
-    """Looks for the application of one project. `warnings` collects what looked like one and isn't."""
+    """Looks for the application of one project. `problems` collects what is named and isn't there."""
 
     def __init__(self, modules: Modules, settings: list[str]) -> None:
         self.modules = modules
         self.repository = modules.repository
         self.settings = settings
         """The settings modules that the project names, the most binding first."""
-        self.warnings: list[str] = []
+        self.problems: list[str] = []
 
     def all(self) -> list[Application]:
         """Every application, the best first, each file once."""
@@ -84,10 +84,8 @@ class ApplicationFinder:
             if application:
                 yield application
             else:
-                warning = (
-                    f"WSGI_APPLICATION in {path} names {value[:200]!a}, which isn't there: ignored. Correct it there."
-                )
-                self.warnings = list(dict.fromkeys([*self.warnings, warning]))
+                problem = f"WSGI_APPLICATION in {path} names {value[:200]!a}, which isn't there"
+                self.problems = list(dict.fromkeys([*self.problems, problem]))
 
     def _check(self, name: str, attribute: str, reason: str) -> Application | None:
         module = self.modules.find(name)

@@ -54,7 +54,7 @@ def migrate_command(project: Mapping[str, Any]) -> str:
     return f"python {manage_py if PLAIN.fullmatch(manage_py) else json.dumps(manage_py)} migrate --noinput"
 
 
-def explain_web(processes: Mapping[str, str] | None, web: str, application: str) -> Iterator[str]:
+def explain_web(processes: Mapping[str, str] | None, web: str) -> Iterator[str]:
     """Which web process counts: Heroku takes the Procfile's where it has one."""
     if processes is None or "web" not in processes:
         yield f"web: {web}"
@@ -66,13 +66,6 @@ def explain_web(processes: Mapping[str, str] | None, web: str, application: str)
     better = f"web: {found.wrapper + ' ' if found.wrapper else ''}{web}"
     if found.server == "headwaiter":
         yield "The Procfile's own web process runs headwaiter"
-        named = next((name if ":" in name else f"{name}:application" for name in found.applications), application)
-        if named != application:
-            yield "!"
-            yield f"! Warning: the Procfile names {named}, but the build found {application}."
-            yield "! If the dyno doesn't boot, that's why. The line for what was found:"
-            yield f"!   {better}"
-            yield "!"
     elif found.server == "runserver":
         yield "!"
         yield "! Warning: the Procfile's web process is runserver, Django's development server."
@@ -144,7 +137,7 @@ def main(argv: list[str]) -> int:
     (arguments.slug / "release.yml").write_text(release_yaml(web, project), encoding="utf-8")
 
     for lines in (
-        explain_web(processes, web, project["wsgi_application"]),
+        explain_web(processes, web),
         explain_budget(hints, Path(arguments.env_dir) if arguments.env_dir else None),
         explain_release(processes, web, project),
     ):

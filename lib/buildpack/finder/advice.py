@@ -1,0 +1,104 @@
+"""What the user should know of the choice: sentences that end with the line to run or to paste."""
+
+from __future__ import annotations
+
+import re
+
+from buildpack.finder.deployment import set_config_var, web_process
+from buildpack.finder.modules import Modules
+from buildpack.finder.names import better, is_development
+from buildpack.finder.python_source import Source
+from buildpack.finder.repository import Repository
+from buildpack.finder.site_rules import is_published_package
+from buildpack.finder.syntax import CONFIGURATION
+from buildpack.finder.wsgi_choice import MAX_OTHERS, Application, shown
+
+CLASS_NAME = re.compile(r"[A-Z]\w*[a-z]\w*")
+
+
+def on_directory(repository: Repository, directory: str, others: list[str]) -> list[str]:
+    """Other projects, a library's development project, and files that weren't looked at."""
+    keep = set_config_var("HEADWAITER_DIR", directory)
+    warnings = []
+    if others:
+        names = ", ".join(shown(other) for other in others[:MAX_OTHERS])
+        warnings.append(
+            f"There is a Django project in {names}, too: {shown(directory)} is taken. "
+            f"To choose: {set_config_var('HEADWAITER_DIR', others[0])}"
+        )
+    elif is_published_package(repository):
+        warnings.append(
+            f"The repository calls itself a package for Django: check that the site is in {shown(directory)}. "
+            f"If it is: {keep}"
+        )
+    if repository.truncated:
+        warnings.append(
+            f"The repository has very many files: not all of them were looked at. "
+            f"If the site is in {shown(directory)}: {keep}"
+        )
+    return warnings
+
+
+def on_applications(modules: Modules, chosen: Application, rest: list[Application], problems: list[str]) -> list[str]:
+    """Other WSGI applications, names of some that aren't there, and a name that only a star import may bring."""
+    keep = set_config_var("HEADWAITER_APP", chosen.name)
+    warnings = [f"{problem}: ignored. Correct it there, or: {keep}" for problem in problems]
+    if rest:
+        names = ", ".join(other.name for other in rest)
+        warnings.append(
+            f"There is more than one WSGI application: {chosen.name} is taken, not {names}. "
+            f"To choose: {set_config_var('HEADWAITER_APP', rest[0].name)}"
+        )
+    if modules.binds(chosen.module, chosen.attribute) is None:
+        warnings.append(
+            f"{chosen.module.path} takes {chosen.attribute!r} from elsewhere, if at all. If the site starts: {keep}"
+        )
+    return warnings
+
+
+def on_procfile(modules: Modules, chosen: Application) -> list[str]:
+    """A web process that names what isn't there, whatever its server; headwaiter's also one that names another."""
+    web = web_process(modules.repository)
+    names = [word if ":" in word else f"{word}:application" for word in web.applications]
+    there = [name for name in names if is_there(modules, *name.split(":"))]
+    if names and not there:
+        place = "the repository" if modules.directory == "." else shown(modules.directory)
+        problem = f"{names[-1]}, which isn't in {place}: the dyno doesn't boot with that."
+    elif there and web.server == "headwaiter" and chosen.name not in there:
+        problem = f"{there[0]}, but the build found {chosen.name}: the Procfile wins."
+    else:
+        return []
+    return [f"The Procfile's web process names {problem} In the Procfile, name this instead: {chosen.name}"]
+
+
+def is_there(modules: Modules, name: str, attribute: str) -> bool:
+    """Whether the repository has the module, and the module the attribute."""
+    module = modules.find(name)
+    return module is not None and modules.binds(module, attribute) is not False
+
+
+def on_configuration(
+    modules: Modules, chosen: Application, manage_py: str | None, settings_module: str | None
+) -> list[str]:
+    """The class of django-configurations must be named wherever Django starts, and be for production."""
+    repository = modules.repository
+    by_wsgi = repository.source(chosen.module.path).configuration
+    by_manage = (repository.source(manage_py) if manage_py else Source()).configuration
+    name = by_wsgi or by_manage
+    if not name:
+        return []
+    settings = modules.find(settings_module) if settings_module else None
+    bound = {
+        part for each in (modules.chain(settings) if settings else ()) for part in repository.source(each.path).bound
+    }
+    preferred = better(name, filter(CLASS_NAME.fullmatch, sorted(bound)))
+    if preferred:
+        kind = "looks like a developer's" if is_development(name) else "is taken"
+        return [
+            f"The configuration {name} {kind}, and there is {preferred[0]}. "
+            f"To choose that: {set_config_var(CONFIGURATION, preferred[0])}"
+        ]
+    if by_wsgi:
+        return []
+    fix = set_config_var(CONFIGURATION, name)
+    return [f"{manage_py} sets {CONFIGURATION}, {chosen.module.path} doesn't. To set it: {fix}"]

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -24,14 +25,15 @@ def test_waitress_own_functional_tests_pass(version: str) -> None:
     source = sdist(version)
     places = [source / "src", ROOT / "lib", ROOT / "test" / "support"]
     chosen = ["-k", "Tcp or Sleepy"] if version == "2.1.2" else []
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", *OPTIONS, f"--rootdir={source}", *chosen, "tests/test_functional.py"],
-        cwd=source,
-        env={**os.environ, "PYTHONPATH": ":".join(map(str, places))},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as folder:  # Waitress's tests leave sockets; below tmp_path their names are too long
+        result = subprocess.run(
+            [sys.executable, "-m", "pytest", *OPTIONS, f"--rootdir={source}", *chosen, "tests/test_functional.py"],
+            cwd=source,
+            env={**os.environ, "PYTHONPATH": ":".join(map(str, places)), "TMPDIR": folder},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert result.returncode == 0, result.stdout[-5000:]
     ran = re.findall(r"(\d+) (?:passed|skipped)", result.stdout)
     assert sum(map(int, ran)) == COUNTS[version]

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Usage: as_user.sh COMMAND...
 # Runs a command without root's privileges, as on a dyno: where root starts it, as the user `nobody`, who may not write to
-# the checkout. HOME and TMPDIR are new, and gone afterwards; .tools/cache keeps what tests may keep from run to run.
+# the checkout. HOME and TMPDIR are new, and gone afterwards; a process or temporary file that the command leaves is an
+# error (leftovers.py). .tools/cache keeps what tests may keep from run to run.
 #
 # What only root can reach (a checkout or pyenv in /root, mode 700) is shown to `nobody` in a mount namespace.
 
@@ -10,7 +11,9 @@ shopt -s inherit_errexit
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CACHE="${ROOT}/.tools/cache"
+PYTHON="${ROOT}/.tools/venv/bin/python"
 AS_NOBODY=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
+AS_USER=()
 PYENV="${PYENV_ROOT:-${HOME:-}/.pyenv}"
 STASH=""
 
@@ -52,13 +55,14 @@ Clone into a directory that everybody may read, or run this as an ordinary user.
 
 function as_user::become_nobody() {
 	local needed=("${ROOT}")
-	needed+=("$("${ROOT}/.tools/venv/bin/python" -c 'import sys; print(sys.base_prefix)')")
+	needed+=("$("${PYTHON}" -c 'import sys; print(sys.base_prefix)')")
 	[[ ! -d "${PYENV}" ]] || needed+=("${PYENV}")
 	STASH="${1}/stash"
 	mkdir "${STASH}"
 	as_user::open_closed_directories "${needed[@]}"
 	chmod 755 "${1}"
-	chown -R nobody:nogroup "${1}/home" "${1}/tmp" "${CACHE}"
+	chown nobody:nogroup "${1}" "${1}/home"
+	chown -R nobody:nogroup "${CACHE}"
 }
 
 function as_user::clean_up() {
@@ -69,18 +73,18 @@ function as_user::clean_up() {
 # This shell stays, to remove the temporary directory.
 function as_user::run() {
 	local temporary
-	temporary=$(mktemp -d "${TMPDIR:-/tmp}/ordinary-XXXXXX")
+	temporary=$(mktemp -d "${TMPDIR:-/tmp}/user-XXXXXX")
 	# shellcheck disable=SC2064 # Its name is wanted as it is now.
 	trap "as_user::clean_up '${temporary}'" EXIT
-	mkdir -p "${temporary}/home" "${temporary}/tmp" "${CACHE}"
+	mkdir -p "${temporary}/home" "${CACHE}"
 	if [[ "${EUID}" == 0 ]]; then
 		as_user::become_nobody "${temporary}"
-		set -- "${AS_NOBODY[@]}" "${@}"
+		AS_USER=("${AS_NOBODY[@]}")
 	fi
 	[[ ! -d "${PYENV}" ]] || export PYENV_ROOT="${PYENV}"
 	export PIP_CACHE_DIR="${CACHE}/pip" UV_CACHE_DIR="${CACHE}/uv" HEADWAITER_TEST_CACHE="${CACHE}/builds"
 	export HYPOTHESIS_STORAGE_DIRECTORY="${CACHE}/hypothesis" PYTEST_ADDOPTS="-o cache_dir=${CACHE}/pytest ${PYTEST_ADDOPTS:-}"
-	HOME="${temporary}/home" TMPDIR="${temporary}/tmp" "${@}"
+	HOME="${temporary}/home" TMPDIR="${temporary}" "${AS_USER[@]}" "${PYTHON}" "${ROOT}/test/support/leftovers.py" "${@}"
 }
 
 # Where the kernel allows no namespace, as in most containers, an open checkout does without.

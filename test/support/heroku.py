@@ -26,9 +26,9 @@ import yaml
 
 BUILDPACK = Path(__file__).resolve().parents[2]
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# How this machine reaches package indexes; nothing else of its environment gets into a build.
-NETWORK = re.compile(
-    r"^(PIP_\w+|UV_\w+|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|(https?|no|all)_proxy)$", re.IGNORECASE
+# How this machine reaches package indexes, and where temporary files go; nothing else of its environment gets into a build.
+FROM_CALLER = re.compile(
+    r"^(TMPDIR|PIP_\w+|UV_\w+|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|(https?|no|all)_proxy)$", re.IGNORECASE
 )
 DYNO_SHELL = 'for script in .profile.d/*.sh; do source "${script}"; done; unset script; exec bash -c "$1"'
 
@@ -53,9 +53,9 @@ class Slug:
 
 
 def scrubbed_environment(**more: str) -> dict[str, str]:
-    """The environment of a build: the system's PATH, the way to the network, and nothing of the caller's."""
-    network = {name: value for name, value in os.environ.items() if NETWORK.match(name)}
-    return {"PATH": SYSTEM_PATH, "HOME": str(Path.home()), "STACK": "heroku-24", **network, **more}
+    """The environment of a build: the system's PATH, the way to the network, and nothing else of the caller's."""
+    ours = {name: value for name, value in os.environ.items() if FROM_CALLER.match(name)}
+    return {"PATH": SYSTEM_PATH, "HOME": str(Path.home()), "STACK": "heroku-24", **ours, **more}
 
 
 def copy_repository(source: Path, target: Path) -> None:
@@ -172,8 +172,9 @@ def app_setup(repository: Path) -> dict[str, str]:
 
 
 def dyno_environment(slug: Slug, name: str, port: int = 0) -> dict[str, str]:
-    """What a dyno has before .profile.d is sourced."""
+    """What a dyno has before .profile.d is sourced, and where temporary files go here."""
     return {
+        **({"TMPDIR": os.environ["TMPDIR"]} if "TMPDIR" in os.environ else {}),
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(slug.root),
         "DYNO": name,

@@ -32,6 +32,7 @@ import waitress_sdists
 
 ROOT = Path(__file__).resolve().parents[2]
 AS_USER = [str(Path(__file__).with_name("as_user.sh"))]
+LEAVE_NOTHING = [sys.executable, str(Path(__file__).with_name("leftovers.py"))]  # as_user.sh does it too
 DEBIAN_SHUNIT2 = ROOT / ".tools/debian/usr/bin/shunit2"
 MAY_SKIP = ("opt-in: ", "needs Python 3.", "needs Chromium")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -103,7 +104,7 @@ def run_pytest(files: list[Path], marks: str, *, as_user: bool) -> Totals:
         Path(folder).chmod(0o777)
         results = Path(folder, "results.xml")
         command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-q", f"--junit-xml={results}"]
-        prefix = AS_USER if as_user else []
+        prefix = AS_USER if as_user else LEAVE_NOTHING
         done = subprocess.run([*prefix, *command, "-m", marks, *files], cwd=ROOT, check=False)
         if done.returncode == 5:  # no test was collected: https://docs.pytest.org/en/stable/reference/exit-codes.html
             return Totals()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
-from pathlib import Path
+import tempfile
 from typing import Any
 
 import pytest
@@ -44,10 +43,8 @@ class OurUnixServer(OurServer):
     family = socket.AF_UNIX
 
     def bind(self) -> socket.socket:
-        path = f"/tmp/headwaiter-test-{os.getpid()}.sock"
-        Path(path).unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
-        listener.bind(path)
+        listener.bind(tempfile.mktemp(suffix=".sock"))
         listener.listen()
         return listener
 

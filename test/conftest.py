@@ -11,9 +11,7 @@ import pytest
 
 hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")
-os.environ["PATH"] = (
-    f"{Path(__file__).parents[1] / '.tools/bin'}:{os.environ['PATH']}"  # test/support/tools.sh programs
-)
+os.environ["PATH"] = f"{Path(__file__).parents[1] / '.tools/bin'}:{os.environ['PATH']}"  # scripts/tools.sh programs
 
 NEEDS_ROOT = pytest.mark.skip(reason="needs root: sudo make test")
 

@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(__file__).resolve().parent / "site"  # the applications under test; every server runs with this as its cwd
 PYTHON = sys.executable
-os.environ["PATH"] = f"{ROOT / '.tools/bin'}:{os.environ['PATH']}"  # nginx and wrk: test/support/tools.sh programs
+os.environ["PATH"] = f"{ROOT / '.tools/bin'}:{os.environ['PATH']}"  # nginx and wrk: scripts/tools.sh programs
 
 
 def _snapshot() -> Path:

@@ -230,7 +230,7 @@ def test_our_own_mistake_names_the_line_that_failed(prepared: Path, tmp_path: Pa
 
 def test_run_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     """`make run` says what to try, which works, ends on SIGINT and leaves neither a process nor a file."""
-    command = [sys.executable, str(heroku.BUILDPACK / "test/support/run.py"), "--python", sys.executable]
+    command = [sys.executable, str(heroku.BUILDPACK / "scripts/run_site.py"), "--python", sys.executable]
     command += ["--cache", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None

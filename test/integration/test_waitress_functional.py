@@ -25,7 +25,8 @@ def test_waitress_own_functional_tests_pass(version: str) -> None:
     source = sdist(version)
     places = [source / "src", ROOT / "lib", ROOT / "test" / "support"]
     chosen = ["-k", "Tcp or Sleepy"] if version == "2.1.2" else []
-    with tempfile.TemporaryDirectory() as folder:  # Waitress's tests leave sockets; below tmp_path their names are too long
+    # Waitress's tests leave sockets, whose names would be too long in tmp_path.
+    with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(
             [sys.executable, "-m", "pytest", *OPTIONS, f"--rootdir={source}", *chosen, "tests/test_functional.py"],
             cwd=source,

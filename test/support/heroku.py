@@ -26,7 +26,7 @@ import yaml
 
 BUILDPACK = Path(__file__).resolve().parents[2]
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# How this machine reaches package indexes, and where temporary files go; nothing else of its environment gets into a build.
+# How this machine reaches package indexes, and where temporary files go; a build gets nothing else of its environment.
 FROM_CALLER = re.compile(
     r"^(TMPDIR|PIP_\w+|UV_\w+|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|(https?|no|all)_proxy)$", re.IGNORECASE
 )

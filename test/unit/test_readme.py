@@ -166,7 +166,7 @@ def test_every_make_target_that_is_named_exists() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_file_that_is_named_exists(page: str) -> None:
     """Paths between backticks that begin with a directory of this repository."""
-    ours = r"(bin|lib|test|docs|\.ci|\.github)/[\w./-]*"
+    ours = r"(bin|lib|scripts|test|docs|\.ci|\.github)/[\w./-]*"
     paths = {piece for piece in code(page) if re.fullmatch(ours, piece)}
     assert sorted(path for path in paths if not (ROOT / path).exists()) == []
 

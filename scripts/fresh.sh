@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Usage: test/support/fresh.sh SUITE root|user [MAKE-ARGUMENT...]
+# Usage: scripts/fresh.sh SUITE root|user [MAKE-ARGUMENT...]
 # Runs `make run` and `make test` on a new, bare Debian (SUITE: bookworm, trixie) with bash, make, git, curl and python3
 # alone: as root with the checkout in /root, or as an ordinary user with it at home. Needs root and debootstrap.
 #
-# MAKE-ARGUMENTs stand for `test`: test/support/fresh.sh trixie user test-all
+# MAKE-ARGUMENTs stand for `test`: scripts/fresh.sh trixie user test-all
 
 set -euo pipefail
 shopt -s inherit_errexit
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 SUITE="${1}"
 WHO="${2}"
 shift 2

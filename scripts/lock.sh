@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: test/support/lock.sh
+# Usage: scripts/lock.sh
 # Writes every lock file anew from its .in file, with hashes. On Python 3.10, the oldest that the buildpack runs on,
 # since pip-compile leaves out what the Python that runs it doesn't need.
 
@@ -7,7 +7,7 @@
 set -euo pipefail
 shopt -s inherit_errexit
 
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if ! python=$(command -v python3.10); then
 	echo "Error: make lock needs Python 3.10 as 'python3.10' on PATH. With pyenv: pyenv install 3.10, then pyenv local." >&2

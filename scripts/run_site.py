@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "test/support"))
 import heroku
 
 SAMPLE = heroku.BUILDPACK / "test/fixtures/sample_site"
@@ -42,7 +43,7 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def arguments(argv: list[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="run.py", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="run_site.py", description=__doc__, allow_abbrev=False)
     parser.add_argument("--app", type=Path, default=SAMPLE, help="the repository (default: the sample site)")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a config var")

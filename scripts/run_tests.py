@@ -1,6 +1,6 @@
 """`make test`: the shunit2 suites, then pytest; ends with the totals, and with status 1 when anything failed.
 
-Usage: suites.py [--all] [--strict] [NAME]
+Usage: run_tests.py [--all] [--strict] [NAME]
 
 NAME picks the files that have it in their name. Everything runs as an ordinary user (as_user.sh). Root, where it starts
 this, afterwards runs what needs its privileges. --all adds the slow tests and, as root, the server's once more.
@@ -27,10 +27,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "test/support"))
 import pythons
 import waitress_sdists
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 AS_USER = [str(Path(__file__).with_name("as_user.sh"))]
 LEAVE_NOTHING = [sys.executable, str(Path(__file__).with_name("leftovers.py"))]  # as_user.sh does it too
 DEBIAN_SHUNIT2 = ROOT / ".tools/debian/usr/bin/shunit2"
@@ -138,7 +139,7 @@ def run_all(name: str, *, slow: bool) -> Totals:
 
 def main(argv: list[str]) -> int:
     """Run everything, or what the name picks; say what was left out, and which command would run it."""
-    parser = argparse.ArgumentParser(prog="suites.py", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="run_tests.py", description=__doc__, allow_abbrev=False)
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("name", nargs="?", default="")

@@ -36,7 +36,8 @@ def describe(pid: int) -> str:
         process = Path(f"/proc/{pid}")
         command = process.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         test = re.search(rb"PYTEST_CURRENT_TEST=([^\0]*)", process.joinpath("environ").read_bytes())
-        return f"process {pid}: {command[:200]}, in {process.joinpath('cwd').readlink()}{f', {test[1]!r}' if test else ''}"
+        place = process.joinpath("cwd").readlink()
+        return f"process {pid}: {command[:200]}, in {place}{f', {test[1]!r}' if test else ''}"
     except OSError as error:
         return f"process {pid}: {error}"
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Usage: test/support/lint.sh check|fix
+# Usage: scripts/lint.sh check|fix
 # Every linter over everything it can read, each named as it runs; `fix` lets those that can fix do so.
 
 set -euo pipefail
 shopt -s inherit_errexit
 
 MODE="${1}"
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH="${PWD}/.tools/venv/bin:${PATH}"
 
 mapfile -t scripts < <(git ls-files --cached --others --exclude-standard -- 'bin/*' '*.sh' .ci/run ':!test/fixtures' || true)
@@ -27,5 +27,5 @@ else
 	lint::run ruff format --check --quiet .
 fi
 lint::run shellcheck "${scripts[@]}"
-lint::run mypy --no-error-summary lib/headwaiter lib/buildpack test/support/*.py test/conftest.py
+lint::run mypy --no-error-summary lib/headwaiter lib/buildpack scripts/*.py test/support/*.py test/conftest.py
 exit "${failed}"

@@ -9,7 +9,7 @@
 set -euo pipefail
 shopt -s inherit_errexit
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE="${ROOT}/.tools/cache"
 PYTHON="${ROOT}/.tools/venv/bin/python"
 AS_NOBODY=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
@@ -84,7 +84,7 @@ function as_user::run() {
 	[[ ! -d "${PYENV}" ]] || export PYENV_ROOT="${PYENV}"
 	export PIP_CACHE_DIR="${CACHE}/pip" UV_CACHE_DIR="${CACHE}/uv" HEADWAITER_TEST_CACHE="${CACHE}/builds"
 	export HYPOTHESIS_STORAGE_DIRECTORY="${CACHE}/hypothesis" PYTEST_ADDOPTS="-o cache_dir=${CACHE}/pytest ${PYTEST_ADDOPTS:-}"
-	HOME="${temporary}/home" TMPDIR="${temporary}" "${AS_USER[@]}" "${PYTHON}" "${ROOT}/test/support/leftovers.py" "${@}"
+	HOME="${temporary}/home" TMPDIR="${temporary}" "${AS_USER[@]}" "${PYTHON}" "${ROOT}/scripts/leftovers.py" "${@}"
 }
 
 # Where the kernel allows no namespace, as in most containers, an open checkout does without.

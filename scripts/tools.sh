@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: test/support/tools.sh test|bench|managers|programs
+# Usage: scripts/tools.sh test|bench|managers|programs
 # Installs test/requirements/<set>.txt in .tools/venv (managers: in .tools/managers), and shunit2. Instant when nothing changed.
 # programs: what else tests and the benchmark use of Debian's packages and npm, into .tools/bin.
 #
@@ -11,7 +11,7 @@ set -euo pipefail
 shopt -s inherit_errexit
 
 SET="${1}"
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TOOLS="${ROOT}/.tools"
 DEBIAN="${TOOLS}/debian"
 # The package managers' own dependencies are kept from the tools'.

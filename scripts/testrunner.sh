@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Usage: test/support/testrunner.sh TESTRUNNER SHUNIT2
+# Usage: scripts/testrunner.sh TESTRUNNER SHUNIT2
 # Runs the suites under the real heroku-buildpack-testrunner. Both arguments are checkouts:
 # https://github.com/heroku/heroku-buildpack-testrunner and https://github.com/kward/shunit2 (a 2.1.x tag)
 
 set -euo pipefail
 shopt -s inherit_errexit
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TESTRUNNER=$(cd "${1}" && pwd)
 SHUNIT2=$(cd "${2}" && pwd)
 

@@ -9,20 +9,15 @@ import argparse
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
+from types import FrameType
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "test/support"))
 import heroku
 
 SAMPLE = heroku.BUILDPACK / "test/fixtures/sample_site"
-BOOT_SECONDS = 60  # Heroku's own limit, error R10
 NEXT = """\
        Ctrl-C ends it. Things to try in another terminal:
 
@@ -32,13 +27,6 @@ NEXT = """\
                                      # 500 slow uploads; the site still answers
        kill -- -{dyno}               # SIGTERM to the whole dyno, as on a deploy
 """
-
-
-class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect (to HTTPS, mostly) is an answer."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -66,37 +54,6 @@ def config_vars(options: argparse.Namespace) -> dict[str, str]:
     return {**heroku.app_setup(options.app), **own, **given}
 
 
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answer(address: str, dyno: subprocess.Popen[bytes]) -> int | None:
-    """The status of the first answer, None where the dyno ends or doesn't answer in time."""
-    until = time.monotonic() + BOOT_SECONDS
-    while time.monotonic() < until and dyno.poll() is None:
-        status = ask(address)
-        if status is not None:
-            return status
-        time.sleep(0.1)
-    return None
-
-
-def ask(address: str) -> int | None:
-    """The status of one request, made as Heroku's router does; None where nothing listens."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
-    request = urllib.request.Request(address, headers={"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"})
-    try:
-        with opener.open(request, timeout=30) as response:
-            return int(response.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
-        return None
-
-
 def run_release(slug: heroku.Slug) -> int:
     """The release process, as Heroku runs it before the web dynos start."""
     command = slug.process_types["release"]
@@ -113,12 +70,12 @@ def serve(slug: heroku.Slug, options: argparse.Namespace) -> int:
         types = slug.release["default_process_types"]
         assert isinstance(types, dict)
         command = types["web"]
-    port = options.port or free_port()
+    port = options.port or heroku.free_port()
     address = f"http://127.0.0.1:{port}{options.path}"
     print(f"-----> Web: {command}", flush=True)
     dyno = heroku.start_dyno(slug, command, port=port)
     try:
-        status = answer(address, dyno)
+        status = heroku.answer(address, dyno)
         if status is None:
             print(f" !     Error: no answer from {address}; the log above says why.", flush=True)
             return 1
@@ -136,10 +93,18 @@ def serve(slug: heroku.Slug, options: argparse.Namespace) -> int:
         heroku.stop_dyno(dyno)
 
 
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Begin to stop, once: after Ctrl-C, make sends SIGTERM too, which mustn't cut the clean-up short."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main(argv: list[str]) -> int:
     """Build, release, serve."""
     options = arguments(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     if not options.app.is_dir():
         print(f"Error: {options.app} isn't a directory. APP names the repository of a Django site.")
         return 1

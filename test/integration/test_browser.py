@@ -14,7 +14,6 @@ from pathlib import Path
 import browser
 import heroku
 import pytest
-import run
 from router import router
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(browser.PROGRAM is None, reason=browser.MISSING)]
@@ -38,10 +37,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Page]:
     )
     for command in (slug.process_types["release"], "python manage.py createsuperuser --noinput"):
         assert heroku.start_dyno(slug, command, name="run.1").wait() == 0
-    port = run.free_port()
+    port = heroku.free_port()
     dyno = heroku.start_dyno(slug, slug.process_types["web"], port=port)
     try:
-        assert run.answer(f"http://127.0.0.1:{port}/health", dyno) == 200
+        assert heroku.answer(f"http://127.0.0.1:{port}/health", dyno) == 200
         with router(port, folder) as ports:
             hosts = {"guestbook.test:80": ports.http, "guestbook.test:443": ports.https}
             with browser.browser(folder, hosts) as tab:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import heroku
 import pytest
-import run
 
 FIXTURES = heroku.BUILDPACK / "test/fixtures"
 MANAGERS = heroku.BUILDPACK / ".tools/managers/bin"
@@ -38,10 +37,10 @@ def site(folder: Path, manager: str, directory: str = ".") -> Path:
 
 def first_answer(slug: heroku.Slug) -> int | None:
     """The status of the first answer of the released web process."""
-    port = run.free_port()
+    port = heroku.free_port()
     dyno = heroku.start_dyno(slug, slug.process_types["web"], port=port)
     try:
-        return run.answer(f"http://127.0.0.1:{port}/", dyno)
+        return heroku.answer(f"http://127.0.0.1:{port}/", dyno)
     finally:
         heroku.stop_dyno(dyno)
 

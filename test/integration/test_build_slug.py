@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import heroku
 import pytest
-import run
+from boot import eventually
 
 SAMPLE = heroku.BUILDPACK / "test/fixtures/sample_site"
 HOSTILE = {
@@ -68,12 +70,12 @@ def compile_in(folder: Path, **environment: str) -> subprocess.CompletedProcess[
 @contextmanager
 def booted(slug: heroku.Slug, command: str, **config_vars: str) -> Iterator[str]:
     """The address of a dyno that answers."""
-    port = run.free_port()
+    port = heroku.free_port()
     given = heroku.Slug(slug.root, slug.log, slug.release, slug.process_types, {**slug.config_vars, **config_vars})
     dyno = heroku.start_dyno(given, command, port=port)
     try:
         address = f"http://127.0.0.1:{port}"
-        assert run.answer(f"{address}/health", dyno) == 200
+        assert heroku.answer(f"{address}/health", dyno) == 200
         yield address
     finally:
         heroku.stop_dyno(dyno)
@@ -231,8 +233,16 @@ def test_our_own_mistake_names_the_line_that_failed(prepared: Path, tmp_path: Pa
 def test_run_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     """`make run` says what to try, which works, ends on SIGINT and leaves neither a process nor a file."""
     command = [sys.executable, str(heroku.BUILDPACK / "scripts/run_site.py"), "--python", sys.executable]
-    command += ["--cache", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command += ["--cache", str(tmp_path / "cache")]
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     assert process.stdout is not None
     address = ""
     lines = []
@@ -245,10 +255,13 @@ def test_run_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     assert address, "".join(lines)
     plan = [line.partition(" #")[0].split() for line in lines if "headwaiter plan " in line][-1]
     assert "8 threads" in subprocess.run(plan, capture_output=True, text=True, check=True).stdout
-    process.send_signal(2)
+    process.send_signal(signal.SIGINT)
+    eventually(lambda: "Stopping" in process.stdout.readline())
+    process.send_signal(signal.SIGTERM)  # as make does after Ctrl-C
     rest = process.stdout.read()
     assert process.wait(60) == 0, rest
     process.stdout.close()
     host, port = address.removeprefix("http://").rstrip("/").split(":")
     with socket.socket() as probe:
         assert probe.connect_ex((host, int(port))) != 0
+    assert list(temporary.iterdir()) == []

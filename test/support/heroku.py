@@ -15,9 +15,13 @@ import secrets
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +34,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FROM_CALLER = re.compile(
     r"^(TMPDIR|PIP_\w+|UV_\w+|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|(https?|no|all)_proxy)$", re.IGNORECASE
 )
+BOOT_SECONDS = 60  # Heroku's own limit, error R10
 DYNO_SHELL = 'for script in .profile.d/*.sh; do source "${script}"; done; unset script; exec bash -c "$1"'
 
 
@@ -225,3 +230,41 @@ def signal_group(group: int, number: signal.Signals) -> None:
     """Send a signal to a process group, if it's still there."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, number)
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect (to HTTPS, mostly) is an answer."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answer(address: str, dyno: subprocess.Popen[bytes]) -> int | None:
+    """The status of the first answer, None where the dyno ends or doesn't answer in time."""
+    until = time.monotonic() + BOOT_SECONDS
+    while time.monotonic() < until and dyno.poll() is None:
+        status = ask(address)
+        if status is not None:
+            return status
+        time.sleep(0.1)
+    return None
+
+
+def ask(address: str) -> int | None:
+    """The status of one request, made as Heroku's router does; None where nothing listens."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
+    request = urllib.request.Request(address, headers={"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"})
+    try:
+        with opener.open(request, timeout=30) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None

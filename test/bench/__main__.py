@@ -36,6 +36,7 @@ PARTS = {  # in this order; NAME: module
     "threads_curve": "threads_curve",
     "dynos": "dynos",
     "scaling": "scaling",
+    "looking": "looking",
 }
 
 

@@ -212,6 +212,17 @@ def scaling(results: Results) -> str:
     )
 
 
+def looking(results: Results) -> str:
+    part = results["looking"]
+    rows = (
+        [name, f"{row['p50']} / {row['p95']} / {row['p99']}", row["ratio"], row["cpu_percent"]]
+        for name, row in part["servers"].items()
+    )
+    usual = f"Every {part['usual']['seconds']:g} s, as it does, that is {part['usual']['cpu_percent']} % of a CPU."
+    head = ["looks", "p50 / p95 / p99", "p99, ratio", "CPU at rest, %"]
+    return f"{table(head, rows)}\n\nOne look takes {part['look_ms']} ms of CPU time. {usual}"
+
+
 def setting(results: Results) -> str:
     machine = next(iter(results.values()))["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
@@ -243,7 +254,7 @@ FIGURES = (
     build,
 )
 MARKS: dict[str, Callable[[Results], str]] = {
-    function.__name__: function for function in (*FIGURES, threads_curve, dynos, scaling, commands)
+    function.__name__: function for function in (*FIGURES, threads_curve, dynos, scaling, looking, commands)
 }
 
 

@@ -1,6 +1,6 @@
 """What the live budget costs: a server that looks at the database every second beside one that never does, in turns.
 
-Requests for the page out of PostgreSQL arrive at random, the same for both. CPU time is that of servers without requests.
+Requests for the page out of PostgreSQL arrive at random, the same for both. CPU time is that of servers at rest.
 """
 
 from __future__ import annotations

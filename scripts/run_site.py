@@ -17,6 +17,7 @@ from types import FrameType
 sys.path.append(str(Path(__file__).resolve().parents[1] / "test/support"))
 import heroku
 
+ROOT_OF_DYNO = Path("/app")
 SAMPLE = heroku.BUILDPACK / "test/fixtures/sample_site"
 NEXT = """\
        Ctrl-C ends it. Things to try in another terminal:
@@ -37,6 +38,9 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a config var")
     parser.add_argument("--path", default="/", help="what --check asks for")
     parser.add_argument("--python", help="the Python to build with")
+    parser.add_argument(
+        "--heroku-python", type=Path, metavar="CHECKOUT", help="the real heroku/python, which makes /app: root only"
+    )
     parser.add_argument("--web", help="the web command, instead of the released one")
     parser.add_argument(
         "--default-web", action="store_true", help="the buildpack's web command, whatever the Procfile says"
@@ -61,9 +65,9 @@ def run_release(slug: heroku.Slug) -> int:
     return heroku.start_dyno(slug, command, name="release.1").wait()
 
 
-def serve(slug: heroku.Slug, options: argparse.Namespace) -> int:
+def serve(slug: heroku.Slug, work: Path, options: argparse.Namespace) -> int:
     """Boot the web process and stay until Ctrl-C, or with --check until it has answered."""
-    one_off = slug.root.with_name("run")
+    one_off = work / "run"
     heroku.write_one_off(slug, one_off)
     command = options.web or slug.process_types["web"]
     if options.default_web:
@@ -108,28 +112,34 @@ def main(argv: list[str]) -> int:
     if not options.app.is_dir():
         print(f"Error: {options.app} isn't a directory. APP names the repository of a Django site.")
         return 1
+    if options.heroku_python and ROOT_OF_DYNO.exists():
+        print(f"Error: {ROOT_OF_DYNO} is here already. The real heroku/python builds there; delete it.")
+        return 1
     cache_dir = options.cache / options.app.resolve().name
     work = Path(tempfile.mkdtemp(prefix="headwaiter-run-"))
+    root = ROOT_OF_DYNO if options.heroku_python else work / "app"
     try:
         slug = heroku.build(
             options.app,
-            work / "app",
+            root,
             cache_dir=cache_dir,
             config_vars=config_vars(options),
             python=options.python,
+            heroku_python=options.heroku_python,
             say=lambda line: print(line, flush=True),
         )
         if "release" in slug.process_types and not options.no_release and run_release(slug):
             print(" !     Error: the release process failed. Heroku would keep the old release.")
             return 1
-        return serve(slug, options)
+        return serve(slug, work, options)
     except heroku.BuildFailedError as error:
         print(f" !     Push rejected: {Path(error.program).name} ended with status {error.status}.")
         return 1
     except KeyboardInterrupt:
         return 130
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        for folder in (work, root):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A small Heroku for tests and `make run`: builds a repository with buildpacks, keeps the slug elsewhere, boots dynos.
 
-The order is Heroku's: detect, heroku/python (a stand-in), compile, release; then the build directory is gone, the slug
-lies in another one (`Slug.root`, for /app), and a dyno gets a scrubbed environment, sources .profile.d and runs
+The order is Heroku's: detect, heroku/python (or a stand-in), compile, release; then the build directory is gone, the
+slug lies in another one (`Slug.root`, for /app), and a dyno gets a scrubbed environment, sources .profile.d and runs
 `bash -c COMMAND`.
 """
 
@@ -125,9 +125,14 @@ def build(
     cache_dir: Path,
     config_vars: Mapping[str, str] | None = None,
     python: str | None = None,
+    heroku_python: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Slug:
-    """Build a repository as `git push heroku` does. `root` becomes the slug; it mustn't exist yet."""
+    """Build a repository as `git push heroku` does. `root` becomes the slug; it mustn't exist yet.
+
+    `heroku_python` is a checkout of https://github.com/heroku/heroku-buildpack-python, which knows no other root than
+    /app; the default is the stand-in, with the interpreter `python`.
+    """
     config_vars = dict(config_vars or {})
     log: list[str] = []
     with tempfile.TemporaryDirectory(prefix="build_") as temporary:
@@ -140,9 +145,13 @@ def build(
         folders: list[str | Path] = [build_dir, cache_dir, env_dir]
 
         run([BUILDPACK / "bin/detect", build_dir], environment, log, say, BUILDPACK)
-        options = ["--app-dir", str(root), "--export", str(export), *(["--python", python] if python else [])]
-        stand_in = [sys.executable, BUILDPACK / "test/support/heroku_python.py", *folders, *options]
-        run(stand_in, environment, log, say, BUILDPACK)
+        if heroku_python:
+            export = heroku_python / "export"
+            run([heroku_python / "bin/compile", *folders], environment, log, say, BUILDPACK)
+        else:
+            options = ["--app-dir", str(root), "--export", str(export), *(["--python", python] if python else [])]
+            stand_in = [sys.executable, BUILDPACK / "test/support/heroku_python.py", *folders, *options]
+            run(stand_in, environment, log, say, BUILDPACK)
         run([BUILDPACK / "bin/compile", *folders], exported(export, environment), log, say, BUILDPACK)
         released: list[str] = []
         run([BUILDPACK / "bin/release", build_dir], environment, released, lambda line: None, BUILDPACK)

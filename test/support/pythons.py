@@ -53,8 +53,10 @@ def _digest(version: str) -> str:
 
 
 def _is_made(version: str) -> bool:
-    done = VENVS / version / "made-from"
-    return done.exists() and done.read_text() == _digest(version)
+    home = VENVS / version
+    done = home / "made-from"
+    there = done.exists() and (home / "bin/python").exists()  # the link leads nowhere when its Python has gone
+    return there and done.read_text() == _digest(version)
 
 
 def python(version: str) -> str:

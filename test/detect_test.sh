@@ -61,7 +61,9 @@ get_wsgi_application and its settings. In the root there is:
 1. Check that the site is committed: 'git ls-files \"*manage.py\"'.
 2. If its files are unusual, name its directory in app.json in the root:
        {\"env\": {\"HEADWAITER_DIR\": \"path/to/site\"}}
-3. If this isn't a Django app, remove this buildpack:
+3. If it's a single file, name its application in the Procfile:
+       web: headwaiter counter:app
+4. If this isn't a Django app, remove this buildpack:
        heroku buildpacks"
 }
 

@@ -37,7 +37,7 @@ WRAPPERS = (
     "use-pgbouncer",
 )
 MANAGERS = ("foreman", "honcho", "make", "npm", "overmind", "supervisord", "yarn")
-APPLICATION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(:[A-Za-z_]\w*)?(?:\(\))?", re.ASCII)
+APPLICATION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(:[A-Za-z_][\w.]*)?(?:\(\))?", re.ASCII)
 FILES = (".cfg", ".conf", ".ini", ".json", ".log", ".py", ".sock", ".toml", ".xml", ".yaml", ".yml")
 MOST_CHARACTERS = 4096
 

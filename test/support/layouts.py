@@ -63,6 +63,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
 application = get_asgi_application()
 """
 SETTINGS = 'INSTALLED_APPS = []\nROOT_URLCONF = "shop.urls"\n'
+NANODJANGO = 'from nanodjango import Django\napp = Django()\n\n\n@app.route("/")\ndef count(request):\n    return "1"\n'
 FLASK_MANAGE = "from flask_script import Manager\nfrom app import app\nManager(app).run()\n"
 FLASK_WSGI = "from app import create_app\napplication = create_app()\n"
 PACKAGE = '[project]\nname = "django-thing"\nclassifiers = ["Framework :: Django"]\n'
@@ -160,6 +161,42 @@ WHERE = [
             "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n"
         },
         (".", "app:application", None),
+    ),
+    *(
+        Layout(f"single_file_{name}", tree, ("." if "counter.py" in tree else "src", "counter:app", None), [], warning)
+        for name, tree, warning in [
+            ("headwaiter", {"counter.py": NANODJANGO, "Procfile": "web: headwaiter counter:app\n"}, None),
+            (
+                "waitress",
+                {
+                    "counter.py": NANODJANGO.replace("from ", "from \\\n    "),
+                    "Procfile": "web: waitress-serve --port=$PORT counter:app\n",
+                },
+                None,
+            ),
+            ("directory", {"src/counter.py": NANODJANGO, "Procfile": "web: cd src && headwaiter counter:app\n"}, None),
+            ("app_json", {"counter.py": NANODJANGO, "app.json": '{"env": {"HEADWAITER_APP": "counter:app"}}'}, None),
+            (
+                "configures",
+                {
+                    "counter.py": "import django\nfrom django.conf import settings\n"
+                    "settings.configure(ROOT_URLCONF=__name__)\nurlpatterns = []\n"
+                    "app = django.core.handlers.wsgi.WSGIHandler()\n",
+                    "Procfile": "web: waitress-serve counter:app\n",
+                },
+                None,
+            ),
+            (
+                "below",
+                {"src/counter.py": NANODJANGO, "Procfile": "web: headwaiter counter:app\n"},
+                "counter is below src/, so the site runs from there",
+            ),
+        ]
+    ),
+    Layout(
+        "single_file_attribute_of_the_application",
+        {"counter.py": NANODJANGO, "Procfile": "web: headwaiter counter:app.wsgi\n"},
+        (".", "counter:app.wsgi", None),
     ),
     Layout(
         "example_beside_site",
@@ -648,6 +685,14 @@ NOT_DJANGO: dict[str, tuple[Tree, str]] = {
         {"app.py": "# unlike DJANGO_SETTINGS_MODULE\n", "manage.py": "# no execute_from_command_line\n"},
         "No Django",
     ),
+    "flask_on_waitress": (
+        {"app.py": "from flask import Flask\napp = Flask(__name__)\n", "Procfile": "web: waitress-serve app:app\n"},
+        "No Django",
+    ),
+    "nanodjango_that_nothing_names": (
+        {"counter.py": NANODJANGO, "Procfile": "web: ./serve\n"},
+        "headwaiter counter:app",
+    ),
     "fastapi": ({"main.py": "from fastapi import FastAPI\napp = FastAPI()\n"}, "No Django"),
     "pyramid": (
         {"setup.py": "", "shop/wsgi.py": "from pyramid.paster import get_app\napplication = get_app('x.ini')\n"},
@@ -700,6 +745,10 @@ NOT_SITES: dict[str, tuple[Tree, str]] = {
     "cookiecutter": (site("{{cookiecutter.slug}}/"), "placeholders"),
     "points_nowhere": ({**site(), "app.json": '{"env": {"HEADWAITER_DIR": "gone"}}'}, "there is no such directory"),
     "points_outside": ({**site(), "app.json": '{"env": {"HEADWAITER_DIR": "../x"}}'}, "isn't a path inside"),
+    "procfile_names_nothing_there": (
+        {"etl.py": "import django\n", "Procfile": "web: headwaiter counter:app\n"},
+        "a Procfile that names counter:app, which isn't in the repository",
+    ),
     "points_at_no_site": (
         {**site(), "app.json": '{"env": {"HEADWAITER_DIR": "shop/static"}}', "shop/static/a.css": ""},
         "has no WSGI application",

@@ -64,10 +64,40 @@ def test_a_directory_that_is_set_passes(tmp_path: Path) -> None:
     assert detect(root).stdout == "Django (Waitress)\n"
 
 
+def test_a_single_file_is_named_as_the_message_says(tmp_path: Path) -> None:
+    """The line can be put into the Procfile as it stands; the finder takes the site, too."""
+    root = layouts.write(tmp_path / "repo", {"counter.py": layouts.NANODJANGO})
+    assert detect(root, HEADWAITER_APP="counter:app").returncode == 0
+    message = detect(root).stderr
+    (root / "Procfile").write_text(next(line for line in message.splitlines() if "web: headwaiter" in line))
+    assert detect(root).stdout == "Django (Waitress)\n"
+    assert find_project(str(root), None)["wsgi_application"] == "counter:app"
+
+
 PIECES = {
     "manage.py": [layouts.manage(), "from shop.cli import main\nmain()\n", "import os\n", "x = '#'; execute_manager()"],
     "wsgi": [layouts.wsgi(), "from django.core.wsgi import *\n", "application = None\n", "# get_wsgi_application\n"],
+    "single": [
+        layouts.NANODJANGO,
+        "import os, \\\n  django\nif os:\n  app = 1\n",
+        "from shop.conf import app\nsettings.configure()\n",
+        "app = 1\n# import django",
+    ],
     "settings": [layouts.SETTINGS, "from .base import *\n", "ROOT_URLCONF = 'shop.urls'\n", "DEBUG = 1\n"],
+}
+ROOT_FILES = {
+    "Procfile": [
+        "web: headwaiter counter:app\n",
+        "worker: x\n  web: cd shop && waitress-serve --port=$PORT counter:app",
+        "web: bin/start-pgbouncer headwaiter --threads 4 counter:app\n",
+        "web: gunicorn counter:app\n",
+        "web : headwaiter counter:app\n",
+    ],
+    "app.json": [
+        '{"env": {"HEADWAITER_APP": "counter:app"}}',
+        '{"env": {"HEADWAITER_DIR": {"value": "shop"}}}',
+        '{"scripts": {"postdeploy": "headwaiter counter:app"}}',
+    ],
 }
 FOLDERS = [
     "",
@@ -84,6 +114,7 @@ FOLDERS = [
 NAMES = {
     "manage.py": ["manage.py"],
     "wsgi": ["wsgi.py", "wsgi_prod.py", "wsgi/__init__.py", "app.py"],
+    "single": ["counter.py"],
     "settings": ["settings.py", "conf.py", "production.py", "base.py"],
 }
 
@@ -91,9 +122,12 @@ NAMES = {
 @st.composite
 def trees(draw: st.DrawFn) -> dict[str, str]:
     """A repository of a few files, each more or less like those of a site."""
-    tree = {"README": ""}
+    tree = {"README": ""} | draw(
+        st.fixed_dictionaries({}, optional={name: st.sampled_from(texts) for name, texts in ROOT_FILES.items()})
+    )
     for kind, contents in PIECES.items():
-        for folder in draw(st.lists(st.sampled_from(FOLDERS), max_size=2)):
+        folders = ["", "shop/"] if kind == "single" else FOLDERS
+        for folder in draw(st.lists(st.sampled_from(folders), max_size=2)):
             tree[folder + draw(st.sampled_from(NAMES[kind]))] = draw(st.sampled_from(contents))
     return {path: text for path, text in tree.items() if not any(other.startswith(path + "/") for other in tree)}
 

@@ -114,8 +114,11 @@ class Modules:
         return found
 
     def binds(self, module: Module, attribute: str) -> bool | None:
-        """Whether the module has the attribute once imported; None when a star import may bring it from outside."""
-        unsure = False
+        """Whether the module has the attribute once imported; None when a star import may bring it from outside.
+
+        Of "app.wsgi", an attribute's attribute, the first part is looked for.
+        """
+        attribute, unsure = attribute.partition(".")[0], False
         for part in self.chain(module):
             source = self.repository.source(part.path)
             if attribute in source.bound:

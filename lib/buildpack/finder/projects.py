@@ -6,7 +6,14 @@ import os
 from dataclasses import dataclass
 
 from buildpack.finder import advice
-from buildpack.finder.deployment import Statement, read_config_vars, set_config_var, stated_settings, web_directory
+from buildpack.finder.deployment import (
+    Statement,
+    read_config_vars,
+    set_config_var,
+    stated_settings,
+    web_directory,
+    web_process,
+)
 from buildpack.finder.modules import Modules
 from buildpack.finder.python_source import Source
 from buildpack.finder.repository import ProjectError, Repository, is_below, join, parent
@@ -51,7 +58,7 @@ def find_project(root: str, env_dir: str | None) -> dict[str, object]:
     """
     repository = Repository(root)
     config = read_config_vars(env_dir, repository)
-    projects = find_projects(repository, config.get("HEADWAITER_DIR"))
+    projects = find_projects(repository, config)
     notes: list[str] = []
     refusal: ProjectError | None = None
     for project in projects:
@@ -67,9 +74,9 @@ def find_project(root: str, env_dir: str | None) -> dict[str, object]:
     raise refusal or no_project(repository)
 
 
-def find_projects(repository: Repository, pointed: Statement | None) -> list[Project]:
+def find_projects(repository: Repository, config: dict[str, Statement]) -> list[Project]:
     """The Django projects, the most likely first; the only one when HEADWAITER_DIR is set."""
-    if pointed:
+    if pointed := config.get("HEADWAITER_DIR"):
         directory = check_directory(repository, pointed)
         manage_py = join(directory, "manage.py")
         has_manage = repository.has(manage_py)
@@ -82,7 +89,7 @@ def find_projects(repository: Repository, pointed: Statement | None) -> list[Pro
         if is_site(repository, path)
     ]
     found.sort(key=lambda project: (project.directory != served, project.manage_py and project.manage_py.count("/")))
-    return found[:MAX_PROJECTS] or without_manage(repository)
+    return found[:MAX_PROJECTS] or without_manage(repository) or by_application(repository, config)
 
 
 def is_site(repository: Repository, path: str) -> bool:
@@ -104,6 +111,20 @@ def without_manage(repository: Repository) -> list[Project]:
             has_manage = repository.has(manage_py)
             found.setdefault(directory, Project(directory, manage_py if has_manage else None, f"{path} is Django's"))
     return list(found.values())[:MAX_PROJECTS]
+
+
+def by_application(repository: Repository, config: dict[str, Statement]) -> list[Project]:
+    """The project of an application that HEADWAITER_APP or the Procfile names: a site in a single file, mostly."""
+    directory = web_directory(repository) or "."
+    if chosen := config.get("HEADWAITER_APP"):
+        return [Project(directory, None, f"{chosen.origin} names the application")]
+    web, modules = web_process(repository), Modules(repository, directory)
+    found = [module for word in web.applications if (module := modules.find(word.partition(":")[0]))]
+    if web.server == "waitress-serve":  # which serves the sites of any framework
+        found = [module for module in found if repository.source(module.path).imports_django]
+    elif web.server != "headwaiter":
+        return []
+    return [Project(directory, None, f"Procfile's web process serves {module.path}") for module in found[:1]]
 
 
 def search_site(repository: Repository, word: str) -> list[str]:
@@ -229,16 +250,16 @@ def no_project(repository: Repository) -> ProjectError:
             f"deploy, name its directory:\n\n"
             f"    heroku config:set HEADWAITER_DIR={directory}"
         )
-    seen = ", ".join(manage[:5])
+    seen = f"{', '.join(manage[:5])}, not Django's" if manage else "no manage.py"
+    web = web_process(repository)
+    if web.server == "headwaiter" and web.applications:
+        seen += f",\nand a Procfile that names {web.applications[0]}, which isn't in the repository"
     return ProjectError(
         "Error: No Django site was found in this repository.\n\n"
         "We looked for a manage.py that names DJANGO_SETTINGS_MODULE or calls\n"
         "execute_from_command_line, or else for a WSGI module that calls Django's\n"
         "get_wsgi_application and its settings.\n"
-        + (
-            f"We saw {seen}, which {'is' if len(manage) == 1 else 'are'} not Django's.\n"
-            if manage
-            else "We saw no manage.py.\n"
-        )
-        + "\nIf the site is there, name its directory:\n\n    heroku config:set HEADWAITER_DIR=path/to/site"
+        f"We saw {seen}.\n\n"
+        "If the site is there, name its directory:\n\n    heroku config:set HEADWAITER_DIR=path/to/site\n\n"
+        "If it's a single file, name its application in the Procfile:\n\n    web: headwaiter counter:app"
     )

@@ -62,7 +62,8 @@ class Source:
     """attribute: the module it's imported from, with leading dots when relative."""
     star_imports: list[str] = field(default_factory=list)
     words: set[str] = field(default_factory=set)
-    """Every identifier, pairs of them such as "settings.configure", and "DJANGO_SETTINGS_MODULE" in a string."""
+    """Every identifier, pairs of them such as "settings.configure", the packages that imports name, and
+    "DJANGO_SETTINGS_MODULE" in a string."""
     empty: bool = True
     """Whether it holds no statement but a docstring."""
 
@@ -75,6 +76,16 @@ class Source:
     def is_django_wsgi(self) -> bool:
         """Whether it makes Django's WSGI application."""
         return bool(self.words & WSGI_WORDS)
+
+    @property
+    def imports_django(self) -> bool:
+        """Whether it imports Django, or nanodjango, which makes a site of a single file."""
+        return bool(self.words & {"django", "nanodjango"})
+
+    @property
+    def configures_django(self) -> bool:
+        """Whether it needs no settings module."""
+        return bool(self.words & {"settings.configure", "nanodjango"})
 
     @property
     def is_asgi(self) -> bool:
@@ -137,7 +148,9 @@ class _Reader:
         elif isinstance(node, ast.Attribute):
             words.update((node.attr, f"{getattr(node.value, 'id', '')}.{node.attr}"))
         elif isinstance(node, ast.alias):
-            words.add(node.name.rpartition(".")[2])
+            words.update((node.name.partition(".")[0], node.name.rpartition(".")[2]))
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            words.add(node.module.partition(".")[0])
         elif isinstance(node, ast.Constant) and node.value == SETTINGS:
             words.add(SETTINGS)
 

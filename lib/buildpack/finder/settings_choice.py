@@ -119,7 +119,7 @@ class _SettingsFinder:
                 return [self._at_start(module.path, source)]
             if source.settings:
                 return list(self.stated([Statement(name, module.path) for name in source.settings]))
-            if "settings.configure" in source.words:
+            if source.configures_django:
                 return [Answer(None, f"{module.path} configures Django by itself")]
         return []
 

@@ -107,7 +107,10 @@ class ApplicationFinder:
     def _by_file_name(self) -> Iterator[Application]:
         """wsgi.py anywhere, then files with "wsgi" in their path, then any that makes Django's application."""
         known = self.modules.files
-        marked = set(self.repository.search("get_wsgi_application", self.modules.directory, self.modules.nested))
+        marks = ("get_wsgi_application", "WSGIHandler")
+        marked = {
+            path for mark in marks for path in self.repository.search(mark, self.modules.directory, self.modules.nested)
+        }
         named = [path for path in known if re.search(r"(^|/)wsgi(\.py|/__init__\.py)$", path)]
         for files in (named, [path for path in known if "wsgi" in path], [path for path in known if path in marked]):
             for path in files[:MAX_EXAMINED]:
@@ -132,7 +135,7 @@ def chosen_by_user(modules: Modules, statement: Statement) -> Application:
     name, _, attribute = value.partition(":")
     attribute = attribute or "application"
     problem = None
-    if not MODULE_NAME.fullmatch(name) or not MODULE_NAME.fullmatch(attribute) or "." in attribute:
+    if not MODULE_NAME.fullmatch(name) or not MODULE_NAME.fullmatch(attribute):
         problem = "that isn't a module and an attribute, as in mysite.wsgi:application"
     else:
         module = modules.find(name)

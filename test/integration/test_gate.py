@@ -59,26 +59,6 @@ def test_a_process_that_hangs_leaves_the_others_their_work() -> None:
         os.kill(stopped, signal.SIGCONT)
 
 
-def test_a_saturated_process_sends_kept_connections_away() -> None:
-    """Connections that are kept stay with their process; it closes them while its own requests have to wait."""
-    with workers(threads=1, processes=2) as server:
-        kept = connect(server.port)
-        kept.sendall(GET % b"/pid")
-        _, headers, busy = read_answer(kept)
-        assert "connection" not in headers
-        others = []
-        while len(others) < 2:  # as many connections to the same process
-            client = connect(server.port)
-            client.sendall(GET % b"/pid")
-            if read_answer(client)[2] == busy:
-                others.append(client)
-        for client in [kept, *others]:
-            client.sendall(GET % b"/busy?400")
-            time.sleep(0.05)
-        closing = [read_answer(client)[1].get("connection") for client in [kept, *others]]
-        assert closing == ["close", "close", None]
-
-
 def test_idle_connections_do_not_keep_the_gate_shut() -> None:
     """Clients that say nothing take no thread, so there's always room for one more."""
     with workers(threads=1, processes=2) as server:

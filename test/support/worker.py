@@ -72,6 +72,7 @@ def workers(
 def main() -> int:
     order = json.loads(sys.argv[1])
     exec(order["before"], {})
+    from headwaiter.server import exchange
     from headwaiter.server.worker import serve
     from headwaiter.settings import Settings
 
@@ -80,13 +81,17 @@ def main() -> int:
     listener = socket.create_server(("127.0.0.1", int(os.environ.get("LISTEN_PORT", "0"))), backlog=4096)
     print(f"listening on {listener.getsockname()[1]}", flush=True)
 
-    def run() -> int:
-        return serve(application, [listener], settings, threads=order["threads"], processes=order["processes"]).status
+    shared = exchange.make(order["processes"])
+
+    def run(slot: exchange.Slot | None = None) -> int:
+        threads, processes = order["threads"], order["processes"]
+        return serve(application, [listener], settings, threads=threads, processes=processes, slot=slot).status
 
     if order["processes"] == 1:
         return run()
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # until there's a handler that passes it on
-    pids = [pid for _ in range(order["processes"]) if (pid := _fork(run))]
+    slots = [shared.claim() if shared else None for _ in range(order["processes"])]
+    pids = [_fork(lambda slot=slot: run(slot)) for slot in slots]
     listener.close()
 
     def pass_on(number: int, _frame: object) -> None:

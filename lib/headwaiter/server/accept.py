@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 import time
+from collections.abc import Sequence
+from socket import socket as _socket  # gevent and eventlet replace it later
 from typing import Any
 
 from waitress.server import TcpWSGIServer, UnixWSGIServer
@@ -12,6 +14,7 @@ from waitress.server import TcpWSGIServer, UnixWSGIServer
 from headwaiter import log
 from headwaiter.server import listen
 from headwaiter.server.channel import Channel, Connections
+from headwaiter.server.exchange import Slot
 from headwaiter.server.housekeeping import Housekeeping
 from headwaiter.server.loop import IN
 
@@ -55,6 +58,7 @@ class Acceptor:
     connections: Connections
     gate: Gate
     housekeeping: Housekeeping
+    number: int  # of the listening socket
     socket: Any
     _fileno: int
 
@@ -92,11 +96,16 @@ class Acceptor:
         except OSError:  # macOS: the client has left already
             connection.close()
             return True
+        self.adopt(connection, server.fix_addr(address))
+        return True
+
+    def adopt(self, connection: socket.socket, address: Any, *, handed_over: bool = False) -> None:
+        """Serve `connection` of the client at `address`, and read what it already sent."""
         if self.connections.count() >= self.connections.limit:
             self.housekeeping.make_room()
-        channel = Channel(self, connection, server.fix_addr(address), self.adj, self.connections)
+        channel = Channel(self, connection, address, self.adj, self.connections)
+        channel.handed_over = handed_over
         self.connections.loop.react(channel, IN)
-        return True
 
     def _failed(self, error: OSError) -> None:
         """Make room after accept() failed, most likely for want of file descriptors; wait a little if that can't be."""
@@ -115,6 +124,19 @@ class Acceptor:
             self.socket.close()
 
 
+class Inbox:
+    """Takes the connections that other workers pass on to this one."""
+
+    def __init__(self, slot: Slot, servers: Sequence[Acceptor]) -> None:
+        self.slot = slot
+        self.servers = servers
+
+    def handle_read(self) -> None:
+        """Take all that is there."""
+        while handed := self.slot.take():
+            self.servers[handed.listener].adopt(_socket(fileno=handed.fd), handed.address, handed_over=True)
+
+
 class TcpServer(Acceptor, TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
     """A listening TCP socket."""
 
@@ -126,6 +148,7 @@ class UnixServer(Acceptor, UnixWSGIServer):  # type: ignore[misc]
 def make_server(
     application: Any,
     listener: socket.socket,
+    number: int,
     adj: Any,
     connections: Connections,
     housekeeping: Housekeeping,
@@ -144,7 +167,7 @@ def make_server(
         sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
         bind_socket=False,
     )
-    server.connections, server.housekeeping, server.gate = connections, housekeeping, gate
+    server.connections, server.housekeeping, server.gate, server.number = connections, housekeeping, gate, number
     loop.add_listener(server._fileno)
     loop.add_trigger(server.trigger._fileno)
     loop.trigger = server.trigger

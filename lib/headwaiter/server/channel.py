@@ -19,6 +19,7 @@ from waitress.channel import ClientDisconnected, HTTPChannel
 from headwaiter.server import proxy_headers
 from headwaiter.server.buffers import FileRange, Memory
 from headwaiter.server.errors import RetryLaterError
+from headwaiter.server.exchange import Handed, Slot
 from headwaiter.server.loop import IN, OUT, Loop
 from headwaiter.server.output import Output
 from headwaiter.server.request import Parser
@@ -54,6 +55,7 @@ class Connections:
         self.memory = Memory()
         self.answered = 0  # requests; threads add without a lock: one lost in a million doesn't matter
         self.draining = False
+        self.slot: Slot | None = None  # where this worker can pass connections on to others
         self.lingering: dict[Channel, float] = {}  # until when (time.monotonic())
 
     def all(self) -> list[Channel]:
@@ -65,8 +67,20 @@ class Connections:
         return len(self.loop.connections)
 
     def close_after_answer(self) -> bool:
-        """Tell whether answers end their connection: when draining, and when another process may be less busy."""
-        return self.draining or (self.processes > 1 and bool(self.pool.queue))
+        """Tell whether answers end their connection: when draining, unless another worker takes it afterwards."""
+        return self.draining and (self.slot is None or self.slot.less_busy() is None)
+
+    def pass_on(self, channel: Channel) -> bool:
+        """Give the idle `channel` to a less busy worker, if there is one, and tell whether it has gone."""
+        if self.slot is None or channel.fd is None:
+            return False
+        # The thread that has just answered on this connection still counts as busy. A thread that rests is near, and
+        # moving costs a system call on either side: that's worth it only for a difference of two.
+        margin = 2 if channel.in_thread else 1 if self.pool.resting else 0
+        if not self.slot.pass_on(Handed(channel.fd, channel.server.number, channel.addr), margin):
+            return False
+        channel.handle_close()
+        return True
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
@@ -84,6 +98,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     request: Any = None  # what has come of the next request
     serving: Any = None  # the request that a pool thread answers now, or answered last
     bytes_in = 0
+    handed_over = False  # by another worker
+    in_thread = False  # a pool thread is in service()
     rate_from = 0.0  # since when, and from which count, bytes_in is measured against the minimum rate
     rate_bytes = 0
 
@@ -141,6 +157,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         # In a drain, what was read is answered, so read no more than that.
         return len(self.requests) <= (0 if self.connections.draining else self.adj.channel_request_lookahead)
 
+    def idle(self) -> bool:
+        """Tell whether nothing of a request has been read, and nothing of an answer is left to send."""
+        return self.request is None and not self.requests and self.readable()
+
     def silent_for(self, wall: float) -> float:
         """Return for how many seconds before `wall` (time.time()) neither side sent anything."""
         return float(wall - max(self.last_activity, self.output.last_sent))
@@ -151,13 +171,18 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             if self.phase is Phase.LINGERING:
                 self._discard()
             elif self.readable():
-                self.handle_read()
+                if flags & GONE or not self._moves_on():
+                    self.handle_read()
             elif not self.output.pending and self.requests:
                 self._look_ahead()
         if flags & OUT and self.connected:
             self.output.send_more()
         if flags & GONE and self.fd is not None:
             self.handle_close()
+
+    def _moves_on(self) -> bool:
+        """Pass this connection on before its next request is read; one that was handed over is read here first."""
+        return self.idle() and (self.bytes_in > 0 or not self.handed_over) and self.connections.pass_on(self)
 
     def handle_read(self) -> None:
         """Read once what is there."""
@@ -264,7 +289,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             self._forget_requests()  # read ahead while the answer before them ended the connection
             return
         request = self.requests[0]
-        self.answering, self.serving = False, request
+        self.answering, self.serving, self.in_thread = False, request, True
         limit = self.connections.settings.queue_seconds
         if limit and not request.error and self._waited(request) > limit:
             request.error = RetryLaterError("The server is busy. Please try again in a moment.")
@@ -274,6 +299,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             self.will_close = True
             raise
         finally:
+            self.in_thread = False
             if self.needs_a_look():
                 self._call_loop()
 

@@ -94,6 +94,9 @@ class Drain:
     def _close_quiet(self, now: float) -> None:
         """Close connections without a request. Not at once: one that is in use may just be sending its next."""
         wall = time.time()
+        for channel in self.connections.all() if self.connections.slot else ():
+            if channel.idle():
+                self.connections.pass_on(channel)
         if now - self.began < QUIET_SECONDS:
             return
         for channel in self.connections.all():

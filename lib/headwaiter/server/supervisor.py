@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from headwaiter import log
 from headwaiter.budget import database
-from headwaiter.server import control, drain, listen, signals, worker
+from headwaiter.server import control, drain, exchange, listen, signals, worker
 from headwaiter.server.scaling import Scaling
 from headwaiter.settings import Settings
 
@@ -59,10 +59,13 @@ class Listener(socket.socket):
 class Process:
     """One worker process, alive or not yet collected."""
 
-    def __init__(self, number: int, pid: int, line: control.Control, follows: Process | None) -> None:
+    def __init__(
+        self, number: int, pid: int, line: control.Control, slot: exchange.Slot | None, follows: Process | None
+    ) -> None:
         self.number = number
         self.pid = pid
         self.control = line
+        self.slot = slot
         self.follows = follows  # the worker whose place it takes as soon as it's ready
         self.started = time.monotonic()
         self.ready = False
@@ -122,6 +125,7 @@ class Supervisor:
         self.interrupts = 0
         self.status = 0
         self.scaling = Scaling(live, self.serving, self.resize) if live else None
+        self.exchange = exchange.make(processes)
         self.poll = poll()
         self.poll.register(arrivals.wake, select.POLLIN)
 
@@ -293,17 +297,18 @@ class Supervisor:
     def start(self, number: int, follows: Process | None = None) -> None:
         """Fork worker `number`."""
         ours, theirs = control.pair()
+        slot = self.exchange.claim() if self.exchange else None
         sys.stdout.flush()
         sys.stderr.flush()
         pid = fork()
         if pid == 0:
             ours.close()
-            self.become_worker(number, theirs)
+            self.become_worker(number, theirs, slot)
         theirs.close()
         self.poll.register(ours.fileno(), select.POLLIN)
-        self.workers.append(Process(number, pid, ours, follows))
+        self.workers.append(Process(number, pid, ours, slot, follows))
 
-    def become_worker(self, number: int, line: control.Control) -> NoReturn:
+    def become_worker(self, number: int, line: control.Control, slot: exchange.Slot | None) -> NoReturn:
         """Serve in the forked child; SIGTERM and the like have their default actions until the server is there."""
         # The siblings' ends: as long as somebody holds one, that worker wouldn't notice that the parent has gone.
         for each in self.workers:
@@ -317,7 +322,13 @@ class Supervisor:
         database.on_refusal(lambda: line.send("refused"))
         sockets = [Listener(fileno=one.detach()) for one in self.sockets]
         outcome = worker.serve(
-            application, sockets, self.settings, threads=self.threads, processes=self.processes, control=line
+            application,
+            sockets,
+            self.settings,
+            threads=self.threads,
+            processes=self.processes,
+            control=line,
+            slot=slot,
         )
         leave_by(max(outcome.deadline, time.monotonic() + EXIT_SECONDS), outcome.status)
         sys.exit(outcome.status)
@@ -339,6 +350,8 @@ class Supervisor:
         self.unwatch(one)
         self.workers.remove(one)
         one.control.close()
+        if self.exchange and one.slot:
+            self.exchange.release(one.slot)
         for each in self.workers:
             if each.follows is one:
                 each.follows = None

@@ -45,6 +45,7 @@ class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         self.resting: list[WorkerThread] = []
         self.busy_since = 0.0  # time.monotonic() when a thread last left its rest: no later than all have been busy
         self.leaving = 0  # threads that end, and still count in `threads`
+        self.report_load: Callable[[int], None] | None = None  # is called with how many requests run or wait
         self.closing = False  # connections close after each request, for nothing more is to come
         self.deepest = 0  # queue depth since the last look, and when it last grew
         self.delayed = 0
@@ -67,9 +68,19 @@ class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
             for number in list(itertools.islice(free, max(0, count - staying))):
                 self.threads[number] = WorkerThread(number)
                 self.start_new_thread(self.handler_thread, number)
+            self._load_changed()
         for thread in surplus:
             if thread is not None:
                 thread.wake.release()
+
+    def stop_reporting(self) -> None:
+        """Call report_load() no more."""
+        with self.lock:
+            self.report_load = None
+
+    def _load_changed(self) -> None:
+        if self.report_load:
+            self.report_load(self.busy + len(self.queue))
 
     def _leave(self) -> WorkerThread | None:
         self.stop_count += 1
@@ -95,12 +106,14 @@ class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
             with self.lock:
                 if self.queue:
                     thread.take(self.queue.popleft())
+                    self._load_changed()
                     return True
                 if self.stop_count:
                     self.stop_count -= 1
                     self.leaving += 1
                     return False
                 self.resting.append(thread)
+                self._load_changed()
             self.on_rest()
             thread.wake.acquire()
             if thread.work is not None:
@@ -131,10 +144,12 @@ class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
                 thread = self.resting.pop()
                 thread.take(task)
                 self.busy_since = thread.since
+                self._load_changed()
             else:
                 self.queue.append(task)
                 self.delayed += 1
                 self.deepest = max(self.deepest, len(self.queue))
+                self._load_changed()
                 return
         thread.wake.release()
 

@@ -20,11 +20,12 @@ from headwaiter import log
 from headwaiter.server import compat, signals
 from headwaiter.server.buffers import ON_DISK_OF_ONE
 from headwaiter.server.control import Control
+from headwaiter.server.exchange import Slot
 from headwaiter.server.scaling import Look
 from headwaiter.settings import ROUTER_TRUST, Settings
 
 if TYPE_CHECKING or not compat.missing_parts():
-    from headwaiter.server.accept import Gate, make_server
+    from headwaiter.server.accept import Gate, Inbox, make_server
     from headwaiter.server.channel import Channel, Connections
     from headwaiter.server.drain import Drain
     from headwaiter.server.housekeeping import Housekeeping
@@ -75,6 +76,7 @@ class Worker:
         threads: int,
         processes: int = 1,
         control: Control | None = None,
+        slot: Slot | None = None,
     ) -> None:
         self.settings = settings
         self.control = control
@@ -93,12 +95,22 @@ class Worker:
         self.housekeeping = Housekeeping(self.connections)
         adj.memory = self.connections.memory
         self.servers = [
-            make_server(application, listener, adj, self.connections, self.housekeeping, self.gate)
-            for listener in listeners
+            make_server(application, listener, number, adj, self.connections, self.housekeeping, self.gate)
+            for number, listener in enumerate(listeners)
         ]
+        self.inbox = self._join(slot) if slot else None
         pool.set_thread_count(threads)
         if control:
             Orders(self, control)
+
+    def _join(self, slot: Slot) -> Inbox:
+        """Take part in the exchange of connections."""
+        inbox = Inbox(slot, self.servers)
+        self.connections.slot = slot
+        self.connections.pool.report_load = slot.tell
+        self.loop.others[slot.fileno()] = inbox
+        self.loop.add_trigger(slot.fileno())
+        return inbox
 
     # What the loop asks
 
@@ -140,7 +152,13 @@ class Worker:
     # Leaving
 
     def start_drain(self, reason: str, *, for_good: bool) -> None:
-        """Begin to leave."""
+        """Begin to leave: the other workers pass nothing on to here; where some stay, they get what is idle."""
+        if self.inbox:
+            self.connections.pool.stop_reporting()
+            self.inbox.slot.close()
+            self.inbox.handle_read()
+        if for_good:
+            self.connections.slot = None
         self.drain = Drain(self.connections, self.servers, for_good=for_good, reason=reason, alone=self.control is None)
 
     def take_order(self, word: str, *rest: str) -> None:
@@ -289,17 +307,18 @@ def serve(
     threads: int,
     processes: int = 1,
     control: Control | None = None,
+    slot: Slot | None = None,
 ) -> Outcome:
     """Serve `application` on the bound `listeners` until drained.
 
-    `control` is the line to the main process, which decides when this worker leaves. Without one a signal does. The
-    status is 0, or 130 after a second SIGINT.
+    `control` is the line to the main process, which decides when this worker leaves. Without one a signal does. `slot`
+    is the worker's part of the exchange of connections. The status is 0, or 130 after a second SIGINT.
     """
     missing = compat.missing_parts()
     if missing:
         _serve_plainly(application, listeners, settings, threads, missing, control)
         return Outcome(0, time.monotonic())
-    worker = Worker(application, listeners, settings, threads=threads, processes=processes, control=control)
+    worker = Worker(application, listeners, settings, threads=threads, processes=processes, control=control, slot=slot)
     with _signals(worker):
         status = worker.run()
     return Outcome(status, worker.drain.deadline if worker.drain else time.monotonic())

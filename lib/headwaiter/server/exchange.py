@@ -1,0 +1,151 @@
+"""Hands connections that wait for their next request to the worker that is least busy.
+
+A router keeps its connections, and each stays with the worker that accepted it: one worker would queue while another
+has resting threads. So a worker compares loads before it reads a request, and passes the connection on, unread, if
+another has fewer requests. The main process makes the inboxes and the scoreboard before it forks; each worker has a
+slot.
+
+Why no connection is lost, without a lock between processes:
+
+    a worker that leaves, or for a dead one the main process     a worker that passes a connection on
+    1. writes NOT_SERVING as its load                            3. puts it into the inbox
+    2. then empties its inbox                                    4. then empties that inbox if the load is NOT_SERVING
+
+Either line 2 comes after line 3 and finds the connection, or before it, and then line 4 sees what line 1 wrote.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import mmap
+import os
+import socket
+from socket import recv_fds, send_fds  # gevent and eventlet replace them later
+from typing import Any, NamedTuple
+
+NOT_SERVING = 1 << 32  # as a load: more than any
+SLOTS_PER_PROCESS = 4  # workers that drain keep theirs, while their successors have others
+FEWEST_SLOTS = 8  # the number of processes may grow later
+MESSAGE_BYTES = 1024
+_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+
+class Handed(NamedTuple):
+    """A connection on its way: file descriptor, number of the listener that accepted it, the client's address."""
+
+    fd: int
+    listener: int
+    address: Any
+
+
+class Exchange:
+    """What all processes share. Each word of the scoreboard has one writer."""
+
+    def __init__(self, slots: int) -> None:
+        """Make `slots` inboxes; raises OSError where Unix sockets have no SOCK_SEQPACKET, as on macOS."""
+        with contextlib.ExitStack() as undo:
+            self.inboxes = []
+            for _ in range(slots):
+                pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                for end in pair:
+                    undo.callback(end.close)
+                    end.setblocking(False)
+                self.inboxes.append(pair)
+            undo.pop_all()
+        words = memoryview(mmap.mmap(-1, 8 * slots * (slots + 2))).cast("Q")
+        self.loads = words[:slots]  # requests that run or wait for a thread
+        self.taken = words[slots : 2 * slots]  # connections that came out of the inbox, written by who empties it
+        self.sent = words[2 * slots :]  # connections that slot a put into the inbox of b, at a * slots + b
+        for slot in range(slots):
+            self.loads[slot] = NOT_SERVING
+        self._free = list(reversed(range(slots)))
+
+    def claim(self) -> Slot | None:
+        """Return a slot for the next worker, the one that was released last; None when none is left."""
+        return Slot(self, self._free.pop()) if self._free else None
+
+    def release(self, slot: Slot) -> None:
+        """Take back the slot of a worker that has ended; pass on what is in its inbox or leave it to the next owner."""
+        slot.close()
+        while slot.less_busy() is not None and (handed := slot.take()):
+            if not slot.pass_on(handed):
+                slot.put(slot.number, handed)
+                break
+            os.close(handed.fd)
+        self._free.append(slot.number)
+
+
+def make(processes: int) -> Exchange | None:
+    """Return the exchange for so many worker processes; None where the system has no way to pass sockets on."""
+    try:
+        return Exchange(max(FEWEST_SLOTS, SLOTS_PER_PROCESS * processes))
+    except OSError:
+        return None
+
+
+class Slot:
+    """One worker's part of the exchange."""
+
+    def __init__(self, exchange: Exchange, number: int) -> None:
+        self.number = number
+        self._count = len(exchange.inboxes)
+        self._inboxes = exchange.inboxes
+        self._loads, self._taken, self._sent = exchange.loads, exchange.taken, exchange.sent
+
+    def fileno(self) -> int:
+        """The file descriptor that is readable while something is in the inbox."""
+        return self._inboxes[self.number][0].fileno()
+
+    def tell(self, load: int) -> None:
+        """Tell the other workers how many requests run here or wait for a thread."""
+        self._loads[self.number] = load
+
+    def close(self) -> None:
+        """Have the others pass nothing on to here. What is in the inbox already still has to be taken."""
+        self._loads[self.number] = NOT_SERVING
+
+    def less_busy(self, margin: int = 0) -> int | None:
+        """Return the slot of the least busy worker; None where none has fewer requests than this one, less `margin`."""
+        least, best = self._loads[self.number] - margin, None
+        if least <= 0:
+            return None
+        for other, load in enumerate(self._loads):
+            if load < least:
+                load += sum(self._sent[other :: self._count]) - self._taken[other]  # those that it hasn't seen yet
+                if load < least:
+                    least, best = load, other
+        return best
+
+    def pass_on(self, handed: Handed, margin: int = 0) -> bool:
+        """Put a copy of the connection into the inbox of the less busy worker; False where there's none or no room."""
+        to = self.less_busy(margin)
+        if to is None or not self.put(to, handed):  # line 3
+            return False
+        if self._loads[to] == NOT_SERVING:  # line 4
+            while back := self.take(to):
+                self.put(self.number, back)
+                os.close(back.fd)
+        return True
+
+    def put(self, to: int, handed: Handed) -> bool:
+        """Put a copy of the connection into the inbox of slot `to`; False where there's no room."""
+        word = self.number * self._count + to
+        self._sent[word] += 1
+        try:
+            send_fds(self._inboxes[to][1], [marshal.dumps(handed[1:])], [handed.fd])
+        except OSError:  # the inbox is full, or too many descriptors are on their way
+            self._sent[word] -= 1
+            return False
+        return True
+
+    def take(self, number: int | None = None) -> Handed | None:
+        """Take a connection out of the inbox, or that of slot `number`; None when it's empty."""
+        number = self.number if number is None else number
+        try:
+            data, fds, _, _ = recv_fds(self._inboxes[number][0], MESSAGE_BYTES, 1, _CLOSE_ON_EXEC)
+        except OSError:  # it's empty: here a word that two wrote at once, as line 4 may, is put right
+            self._taken[number] = sum(self._sent[number :: self._count])
+            return None
+        self._taken[number] += 1
+        return Handed(fds[0], *marshal.loads(data))  # noqa: S302  # written by put()

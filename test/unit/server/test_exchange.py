@@ -1,0 +1,204 @@
+"""The exchange of connections: who gets one, and that none is lost on the way."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+from headwaiter.server import exchange
+from headwaiter.server.exchange import Exchange, Handed, Slot
+
+ADDRESS = ("203.0.113.7", 50_000)
+
+
+@pytest.fixture
+def shared() -> Iterator[Exchange]:
+    made = Exchange(4)
+    yield made
+    for pair in made.inboxes:
+        for end in pair:
+            end.close()
+
+
+@pytest.fixture
+def slots(shared: Exchange) -> list[Slot]:
+    """The slots of three workers that serve, without requests."""
+    found = [slot for _ in range(3) if (slot := shared.claim())]
+    for slot in found:
+        slot.tell(0)
+    return found
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A connection: what the worker has of it, and what the client has."""
+    ours, client = socket.socketpair()
+    with ours, client:
+        yield ours, client
+
+
+def answers(handed: Handed, client: socket.socket) -> bool:
+    """Tell whether what is written to `handed` reaches `client`; closes it."""
+    with socket.socket(fileno=handed.fd) as taken:
+        taken.sendall(b"answer")
+    return client.recv(100) == b"answer"
+
+
+def test_a_connection_arrives_whole(slots: list[Slot], ends: tuple[socket.socket, socket.socket]) -> None:
+    """The other worker can answer on it although the first has closed its own descriptor."""
+    ours, client = ends
+    slots[0].tell(2)
+    slots[1].tell(1)
+    assert slots[0].pass_on(Handed(ours.fileno(), 3, ADDRESS))
+    ours.close()
+    assert slots[1].take() is None
+    handed = slots[2].take()
+    assert handed
+    assert handed[1:] == (3, ADDRESS)
+    assert answers(handed, client)
+    assert slots[2].take() is None
+
+
+@pytest.mark.parametrize("address", [("localhost", None), ("2001:db8::1", 80, 0, 2), ADDRESS])
+def test_every_kind_of_address_arrives(
+    slots: list[Slot], ends: tuple[socket.socket, socket.socket], address: tuple[object, ...]
+) -> None:
+    """Those of Unix sockets, IPv6 and IPv4, as Waitress has them."""
+    assert slots[0].put(1, Handed(ends[0].fileno(), 0, address))
+    handed = slots[1].take()
+    assert handed
+    os.close(handed.fd)
+    assert handed.address == address
+
+
+@pytest.mark.parametrize(
+    ("loads", "margin", "expected"),
+    [
+        ((0, 0, 0), 0, None),
+        ((1, 1, 1), 0, None),
+        ((1, 0, 1), 0, 1),
+        ((1, 0, 1), 1, None),
+        ((2, 0, 1), 1, 1),
+        ((9, 3, 2), 1, 2),
+        ((9, exchange.NOT_SERVING, 8), 0, 2),
+        ((exchange.NOT_SERVING, exchange.NOT_SERVING, 8), 0, 2),
+        ((exchange.NOT_SERVING, exchange.NOT_SERVING, exchange.NOT_SERVING), 0, None),
+    ],
+)
+def test_the_least_busy_worker_is_chosen(
+    slots: list[Slot], loads: tuple[int, ...], margin: int, expected: int | None
+) -> None:
+    """A worker that leaves gives everything away and gets nothing."""
+    for slot, load in zip(slots, loads, strict=True):
+        slot.tell(load)
+    assert slots[0].less_busy(margin) == expected
+
+
+def test_what_is_on_the_way_counts(slots: list[Slot], ends: tuple[socket.socket, socket.socket]) -> None:
+    """A burst doesn't go to one resting worker, which can't tell its load before it has looked into its inbox."""
+    slots[0].tell(4)
+    for _ in range(4):
+        slots[0].pass_on(Handed(ends[0].fileno(), 0, ADDRESS))
+    taken = []
+    for slot in slots[1:]:
+        count = 0
+        while handed := slot.take():
+            os.close(handed.fd)
+            count += 1
+        taken.append(count)
+    assert taken == [2, 2]
+    slots[0].tell(1)
+    assert slots[0].less_busy() == 1, "what was taken counts no longer"
+
+
+def test_a_full_inbox_refuses(slots: list[Slot], ends: tuple[socket.socket, socket.socket]) -> None:
+    """The connection stays where it is, and counts as not sent."""
+    sent = 0
+    while slots[0].put(1, Handed(ends[0].fileno(), 0, ADDRESS)):
+        sent += 1
+    assert sent > 50
+    slots[0].tell(sent + 1)
+    slots[2].tell(exchange.NOT_SERVING)
+    assert slots[0].less_busy() == 1, "it has fewer by one"
+    assert not slots[0].pass_on(Handed(ends[0].fileno(), 0, ADDRESS))
+    while handed := slots[1].take():
+        os.close(handed.fd)
+
+
+def test_a_worker_that_leaves_meanwhile_gets_nothing(
+    slots: list[Slot], ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have emptied its inbox already: who put the connection there takes it back."""
+    ours, client = ends
+    slots[0].tell(1)
+    slots[2].tell(1)
+    real = exchange.send_fds
+
+    def leaves_first(*arguments: object) -> int:
+        monkeypatch.setattr(exchange, "send_fds", real)
+        slots[1].close()
+        assert slots[1].take() is None
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(exchange, "send_fds", leaves_first)
+    assert slots[0].pass_on(Handed(ours.fileno(), 0, ADDRESS))
+    ours.close()
+    assert slots[1].take() is None
+    handed = slots[0].take()
+    assert handed
+    assert answers(handed, client)
+
+
+def test_what_a_dead_worker_has_not_taken_goes_to_the_others(
+    shared: Exchange, slots: list[Slot], ends: tuple[socket.socket, socket.socket]
+) -> None:
+    """The main process sees to it as soon as it has collected the worker."""
+    ours, client = ends
+    slots[0].put(1, Handed(ours.fileno(), 0, ADDRESS))
+    slots[0].tell(1)
+    shared.release(slots[1])
+    ours.close()
+    handed = slots[2].take()
+    assert handed
+    assert answers(handed, client)
+
+
+def test_where_nobody_else_serves_the_successor_gets_it(
+    shared: Exchange, slots: list[Slot], ends: tuple[socket.socket, socket.socket]
+) -> None:
+    """It has the dead worker's slot, and so its inbox."""
+    ours, client = ends
+    for slot in slots[1:]:
+        shared.release(slot)
+    slots[1].put(0, Handed(ours.fileno(), 0, ADDRESS))
+    ours.close()
+    shared.release(slots[0])
+    successor = shared.claim()
+    assert successor
+    assert successor.number == slots[0].number
+    assert successor.less_busy() is None, "it doesn't serve yet"
+    handed = successor.take()
+    assert handed
+    assert answers(handed, client)
+
+
+def test_more_workers_than_slots(shared: Exchange, slots: list[Slot]) -> None:
+    """They serve without passing connections on."""
+    assert shared.claim()
+    assert shared.claim() is None
+    shared.release(slots[1])
+    again = shared.claim()
+    assert again
+    assert again.number == slots[1].number
+
+
+def test_systems_without_the_means_have_no_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections stay where they are; no descriptor is left open."""
+
+    def refuse(*_: object) -> tuple[socket.socket, socket.socket]:
+        raise OSError("protocol not supported")
+
+    monkeypatch.setattr(socket, "socketpair", refuse)
+    assert exchange.make(2) is None

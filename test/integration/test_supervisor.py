@@ -444,7 +444,7 @@ def test_the_number_of_processes_changes_while_they_run(app: Path) -> None:
         assert answers == ["ok"] * 3
         eventually(lambda: len(server.children()) == 1)
         eventually(lambda: server.get("/multi").text == "False")
-        assert len(server.lines("Retired in order")) == 2
+        server.wait_for("Retired in order", 2)
         assert server.stop() == 0
 
 

@@ -193,19 +193,26 @@ class Load:
                 await asyncio.sleep(0.05)  # a client that fails at once must not outrun the others
 
     async def _ask(self) -> int:
-        reader, writer = await self._connect()
+        reader, writer = await asyncio.open_connection(sock=await self._send())
         try:
-            writer.write(f"GET {self.path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             answer = await reader.read()
             return int(answer[9:12])
         finally:
             writer.close()
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A refused connect goes to another dyno: Heroku's router tries ten times."""
+    async def _send(self) -> socket.socket:
+        """Send a request; a refused connect goes to another dyno: Heroku's router tries ten times.
+
+        The request follows at once, though this thread has to wait for the CPU: a dyno that has got SIGTERM waits a
+        second for it (QUIET_SECONDS of drain.py).
+        """
+        request = f"GET {self.path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
         for _ in range(10):
             with contextlib.suppress(ConnectionRefusedError):
-                return await asyncio.open_connection("127.0.0.1", self.formation.pick())
+                client = socket.create_connection(("127.0.0.1", self.formation.pick()), PATIENCE)
+                client.sendall(request)
+                client.setblocking(False)
+                return client
             await asyncio.sleep(0.05)
         raise ConnectionRefusedError
 

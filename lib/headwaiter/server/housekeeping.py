@@ -7,6 +7,7 @@ import time
 from collections import Counter
 
 from headwaiter import log
+from headwaiter.server import stack
 from headwaiter.server.channel import Channel, Connections, Phase
 from headwaiter.server.thread_pool import WorkerThread
 
@@ -137,7 +138,7 @@ class Housekeeping:
             path=str(getattr(request, "request_uri", "")).split("?", 1)[0],
             request_id=request.headers.get("X_REQUEST_ID"),
             thread=thread.number,
-            stack=self.connections.pool.stack(thread),
+            stack=stack.of_thread(thread.ident),
         )
 
     def _report_queue(self, now: float) -> None:

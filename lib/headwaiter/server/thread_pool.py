@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -185,16 +184,6 @@ class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
             while self.threads and time.monotonic() < deadline:
                 self.thread_exit_cv.wait(min(0.1, timeout))
         return cancel_pending
-
-    def stack(self, thread: WorkerThread) -> str:
-        """Return where `thread` is now, innermost call first: `views.py:12 report < ...`."""
-        frame = sys._current_frames().get(thread.ident or 0)
-        calls: list[str] = []
-        while frame is not None and len(calls) < 25:
-            code = frame.f_code
-            calls.append(f"{code.co_filename}:{frame.f_lineno} {code.co_name}")
-            frame = frame.f_back
-        return " < ".join(calls)
 
     def take_delays(self) -> tuple[int, int]:
         """Return how many requests had to wait for a thread since the last call, and the longest queue."""

@@ -180,24 +180,6 @@ def test_threads_may_become_more_and_fewer(pool: ThreadPool, rested: Rested) -> 
     pool.shutdown()
 
 
-def test_the_stack_names_the_innermost_call_first(pool: ThreadPool) -> None:
-    """What the log shows of a slow request."""
-    gate, inside = threading.Event(), threading.Event()
-
-    def slow_view() -> None:
-        inside.set()
-        gate.wait()
-
-    pool.add_task(Task(slow_view))
-    assert inside.wait(PATIENCE)
-    (thread,) = [thread for thread in pool.threads.values() if thread.work]
-    stack = pool.stack(thread)
-    assert "slow_view" in stack
-    assert stack.index("slow_view") < stack.index("handler_thread")
-    gate.set()
-    pool.shutdown()
-
-
 def test_a_task_that_goes_first_overtakes_the_queue_and_is_no_delay(pool: ThreadPool) -> None:
     """A look at the database waits for a thread, but not for the requests that wait."""
     gate, order = threading.Event(), []

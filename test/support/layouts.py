@@ -248,6 +248,8 @@ WHERE = [
     ),
 ]
 
+MAIN = wsgi().replace("get_wsgi_application", "WSGIHandler").replace("application = ", "app = ")
+ROOT_MAIN = (".", "main:app", "shop.settings")
 APPLICATIONS = [
     Layout(
         "procfile_names_it",
@@ -340,6 +342,19 @@ APPLICATIONS = [
         "wsgi_in_root",
         {"manage.py": manage(), "shop/settings.py": SETTINGS, "wsgi.py": wsgi()},
         (".", "wsgi:application", "shop.settings"),
+    ),
+    Layout("main_in_root", {"manage.py": manage(), "shop/settings.py": SETTINGS, "main.py": MAIN}, ROOT_MAIN),
+    Layout(
+        "main_in_root_manage_in_package",
+        {"shop/__init__.py": "", "shop/manage.py": manage(), "shop/settings.py": SETTINGS, "main.py": MAIN},
+        ROOT_MAIN,
+    ),
+    Layout(
+        "main_in_root_beside_another_project",
+        {"shop/manage.py": manage(), "shop/settings.py": SETTINGS, "main.py": MAIN, **site("api/site/", "other")},
+        ROOT_MAIN,
+        ["HEADWAITER_DIR=api/site"],
+        "There is a Django project in api/site/, too",
     ),
     Layout(
         "worker_package",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from buildpack.finder import advice
 from buildpack.finder.deployment import (
@@ -180,6 +181,9 @@ def describe(
     applications = finder.all()
     if "HEADWAITER_APP" in config:
         applications.insert(0, chosen_by_user(modules, config["HEADWAITER_APP"]))
+    if not applications and project.directory != "." and "HEADWAITER_DIR" not in config:
+        with contextlib.suppress(ProjectError):  # the application may be in the root, as main.py mostly is
+            return describe(repository, replace(project, directory="."), others, config, notes)
     if not applications:
         raise no_application(modules, named)
     chosen = applications[0]
@@ -187,19 +191,12 @@ def describe(
     rest = [other for other in applications[1:] if other.module.path not in same][:MAX_OTHERS]
     settings = choose_settings(modules, chosen, project.manage_py, config.get(SETTINGS), stated)
     directory, moved = run_directory(repository, project, chosen)
-    warnings = [
-        *notes,
-        *([] if "HEADWAITER_DIR" in config else advice.on_directory(repository, project.directory, others)),
-        *([] if "HEADWAITER_APP" in config else advice.on_applications(modules, chosen, rest, finder.problems)),
-        *advice.on_procfile(modules, chosen),
-        *moved,
-        *settings.warnings,
-        *(
-            []
-            if CONFIGURATION in config
-            else advice.on_configuration(modules, chosen, project.manage_py, settings.module)
-        ),
-    ]
+    warnings = {
+        "HEADWAITER_DIR": [*notes, *advice.on_directory(repository, project.directory, others)],
+        "HEADWAITER_APP": advice.on_applications(modules, chosen, rest, finder.problems),
+        "": [*advice.on_procfile(modules, chosen), *moved, *settings.warnings],
+        CONFIGURATION: advice.on_configuration(modules, chosen, project.manage_py, settings.module),
+    }
     return {
         "directory": directory,
         "manage_py": project.manage_py,
@@ -210,7 +207,9 @@ def describe(
             *(f"HEADWAITER_APP={other.name}" for other in rest),
             *(f"{SETTINGS}={name}" for name in settings.others),
         ],
-        "warnings": warnings,
+        "warnings": [
+            sentence for settled_by, group in warnings.items() if settled_by not in config for sentence in group
+        ],
         "reason": f"{project.reason}; the application: {chosen.reason}; the settings: {settings.reason}.",
     }
 

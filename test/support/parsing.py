@@ -10,20 +10,15 @@ RECV = 32 * 1024  # bytes; the server's recv_bytes
 LONGEST_HEADER = 64 * 1024
 
 
-def adjustments() -> Adjustments:
-    """Return Waitress's settings as the server has them, as far as the parser reads them."""
-    adj = Adjustments(max_request_header_size=LONGEST_HEADER, inbuf_overflow=256 * 1024)
-    adj.memory = Memory()
-    return adj
-
-
-ADJ = adjustments()
+# Waitress's settings as the server has them, as far as the parser reads them.
+ADJ = Adjustments(max_request_header_size=LONGEST_HEADER, inbuf_overflow=256 * 1024)
+MEMORY = Memory()
 
 
 def read(data: bytes, *, recv: int = RECV, peer: str = "127.0.0.1") -> list[Parser]:
     """Return the requests in `data`, which comes in pieces of `recv` bytes; the last may be unfinished or refused."""
     requests: list[Parser] = []
-    current = Parser(ADJ, peer)
+    current = Parser(ADJ, MEMORY, peer)
     for start in range(0, len(data), recv):
         piece = data[start : start + recv]
         while piece:
@@ -34,5 +29,5 @@ def read(data: bytes, *, recv: int = RECV, peer: str = "127.0.0.1") -> list[Pars
                 requests.append(current)
             if current.error:
                 return requests
-            current = Parser(ADJ, peer)
+            current = Parser(ADJ, MEMORY, peer)
     return [*requests, current] if current._head or current.headers_finished else requests

@@ -1,6 +1,6 @@
 """Buffers with a ceiling: what slow clients have yet to send or to read waits in memory while there's room, or on disk.
 
-They keep the interface of waitress.buffers, so that Waitress's channel and parser can use them.
+A BodyBuffer has the interface of waitress.buffers, as Waitress's receiver of a body writes to it.
 """
 
 from __future__ import annotations
@@ -83,9 +83,6 @@ class OutBuffer:
     def __len__(self) -> int:
         return self._held + self._end - self._start
 
-    def __bool__(self) -> bool:
-        return True
-
     def append(self, data: Octets, *, in_memory: bool = False) -> None:
         """Add `data` at the end; `in_memory` says that it may overstep the limits.
 
@@ -124,37 +121,6 @@ class OutBuffer:
         write_whole(fd, data, self._end)
         self._end += size
 
-    def get(self, numbytes: int = -1, skip: bool = False) -> bytes:
-        """Return up to `numbytes` from the start (-1: whatever lies together), and drop them if `skip`."""
-        if self._pieces:
-            data = bytes(self._pieces[0][:numbytes] if numbytes >= 0 else self._pieces[0])
-        elif self._file is not None:
-            wanted = self._end - self._start
-            data = os.pread(self._file.fileno(), min(wanted, numbytes) if numbytes >= 0 else wanted, self._start)
-        else:
-            data = b""
-        if skip:
-            self.skip(len(data))
-        return data
-
-    def skip(self, numbytes: int, allow_prune: bool = False) -> None:
-        """Drop `numbytes` from the start."""
-        if numbytes > len(self):
-            raise ValueError(f"Can't skip {numbytes} bytes in buffer of {len(self)} bytes")
-        while numbytes and self._pieces:
-            size = len(self._pieces[0])
-            if size > numbytes:
-                self._pieces[0] = memoryview(self._pieces[0])[numbytes:]
-                size = numbytes
-            else:
-                self._pieces.popleft()
-            self._held -= size
-            self._memory.give_back(size)
-            numbytes -= size
-        self._start += numbytes
-        if self._file is not None and self._start == self._end and not self._pieces:
-            self._close_file()
-
     def send_to(self, sock: Any) -> int:
         """Send from the start what `sock` takes in one call, drop it, and return how many bytes that was.
 
@@ -171,8 +137,24 @@ class OutBuffer:
                 sent = send_file(sock, cast("IO[bytes]", self._file).fileno(), self._start, self._end - self._start)
         except (BlockingIOError, InterruptedError):
             return 0
-        self.skip(sent)
+        self._drop(sent)
         return cast("int", sent)
+
+    def _drop(self, count: int) -> None:
+        """Forget the first `count` bytes, which have been sent."""
+        while count and self._pieces:
+            size = len(self._pieces[0])
+            if size > count:
+                self._pieces[0] = memoryview(self._pieces[0])[count:]
+                size = count
+            else:
+                self._pieces.popleft()
+            self._held -= size
+            self._memory.give_back(size)
+            count -= size
+        self._start += count
+        if self._file is not None and self._start == self._end and not self._pieces:
+            self._close_file()
 
     def close(self) -> None:
         """Give memory and disk back."""

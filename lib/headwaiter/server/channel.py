@@ -110,7 +110,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
     def parser_class(self, adj: Any) -> Parser:
         """Return a parser for this client's next request."""
-        return Parser(adj, self.addr[0])
+        return Parser(adj, self.connections.memory, self.addr[0])
 
     # In the loop's thread
 

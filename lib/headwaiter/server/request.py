@@ -13,7 +13,7 @@ from waitress.parser import HTTPRequestParser
 from waitress.receiver import FixedStreamReceiver
 
 from headwaiter.server import header_fields, request_line
-from headwaiter.server.buffers import BodyBuffer
+from headwaiter.server.buffers import BodyBuffer, Memory
 from headwaiter.server.chunked import ChunkedReceiver
 from headwaiter.server.errors import RefusedError, StorageError
 
@@ -22,7 +22,7 @@ _LENGTH = re.compile(r"[0-9]{1,20}")
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
-    """One request while it comes in. `adj.memory` is the Memory of all bodies, `peer` the address of who sends it."""
+    """One request while it comes in. `memory` is what all bodies share, `peer` the address of who sends it."""
 
     completed: bool
     error: Any
@@ -31,8 +31,9 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
     received_at = 0.0  # time.monotonic() when the last byte was there
     path = ""  # Waitress logs it also where the request line couldn't be read
 
-    def __init__(self, adj: Any, peer: str = "") -> None:
+    def __init__(self, adj: Any, memory: Memory, peer: str) -> None:
         super().__init__(adj)
+        self._memory = memory
         self._peer = peer
         self._head = bytearray()  # of a header that hasn't ended yet
 
@@ -131,7 +132,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
                 self.body_rcv = FixedStreamReceiver(self.content_length, self._buffer())
 
     def _buffer(self) -> BodyBuffer:
-        return BodyBuffer(self.adj.memory, self.adj.inbuf_overflow)
+        return BodyBuffer(self._memory, self.adj.inbuf_overflow)
 
 
 def is_local(peer: str) -> bool:

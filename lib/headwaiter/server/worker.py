@@ -93,7 +93,6 @@ class Worker:
         self.connections = Connections(settings, self.loop, pool, processes=processes, limit=adj.connection_limit)
         self.gate = Gate(self.connections)
         self.housekeeping = Housekeeping(self.connections)
-        adj.memory = self.connections.memory
         self.servers = [
             make_server(application, listener, number, adj, self.connections, self.housekeeping, self.gate)
             for number, listener in enumerate(listeners)

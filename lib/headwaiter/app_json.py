@@ -50,6 +50,12 @@ class AppJson:
         return self._object("env")
 
     @property
+    def dokku_tasks(self) -> list[str]:
+        """What Dokku runs at a deploy: https://dokku.com/docs/advanced-usage/deployment-tasks/"""
+        scripts = self._object("scripts", "dokku")
+        return [str(scripts[name]) for name in ("predeploy", "postdeploy") if name in scripts]
+
+    @property
     def web_dynos(self) -> int | None:
         """The formation's number of web dynos."""
         quantity = self._object("formation", "web").get("quantity")

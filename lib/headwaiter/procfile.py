@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -59,6 +60,16 @@ def parse(text: str) -> dict[str, str]:
     """Process type -> command. As on Heroku, the last line wins and lines of another form are ignored."""
     matches = (LINE.match(line.strip()) for line in text.lstrip("\ufeff").splitlines())
     return {match[1]: match[2] for match in matches if match}
+
+
+def unseen(text: str) -> list[str]:
+    """The process types that Heroku passes over, since a space stands before their colon."""
+    return re.findall(r"^[ \t]*([A-Za-z0-9_-]+)[ \t]+:[ \t]*\S", text.lstrip("\ufeff"), re.MULTILINE)
+
+
+def migrates(processes: Mapping[str, str], tasks: Iterable[str]) -> bool:
+    """Whether a deploy may migrate: in the release phase, in the web process, or in Dokku's deployment tasks."""
+    return "release" in processes or any("migrate" in line for line in [*tasks, processes.get("web", "")])
 
 
 def read(path: Path) -> dict[str, str] | None:

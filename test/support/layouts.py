@@ -273,6 +273,18 @@ APPLICATIONS = [
         ]
     ),
     *(
+        Layout(f"not_a_{name}", {**site(), name: "web: gunicorn old.wsgi\n"}, SHOP, warning=f"git mv {name} Procfile")
+        for name in ("procfile", "Procfile.txt")
+    ),
+    Layout("other_procfiles", {**site(), "Procfile.dev": "web : x\n", "Procfile.txt/": ""}, SHOP),
+    Layout("procfile_beside_others", {**site(), "Procfile": "web: gunicorn shop.wsgi\n", "procfile": "web: x\n"}, SHOP),
+    Layout(
+        "space_before_colon",
+        {**site(), "Procfile": "# web : x\nweb : gunicorn old.wsgi\nworker: celery : x\n"},
+        SHOP,
+        warning="doesn't see the process type web of the Procfile",
+    ),
+    *(
         Layout(f"procfile_names_no_module_{name}", {**site(), "Procfile": f"web: {command}\n"}, SHOP)
         for name, command in [
             ("file", "gunicorn --config wsgi.conf.py"),

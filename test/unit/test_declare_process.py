@@ -32,6 +32,7 @@ WEB = "headwaiter shop.wsgi:application"
         ("\ufeffweb: a\r\nrelease:b\r\n", {"web": "a", "release": "b"}),
         ("# web: a\n web:  a  \nnonsense\n:x\n", {"web": "a"}),
         ("web: a\nweb: b\n", {"web": "b"}),
+        ("web : a\nworker\t: b\nrelease :c\n", {}),
         ("", {}),
     ],
 )
@@ -92,6 +93,33 @@ def test_a_wrapper_of_another_buildpack_stays(before: str, kept: str) -> None:
 def test_nginx_in_front_is_left_out() -> None:
     """It would have $PORT and want the server on its socket; slow clients need it no more."""
     assert explain("bin/start-nginx gunicorn -c nginx.py shop.wsgi").endswith(f" web: {WEB}")
+
+
+@pytest.mark.parametrize(
+    ("processes", "app_json_scripts", "manage_py"),
+    [
+        ({"release": "./release.sh"}, {}, "manage.py"),
+        ({"web": "python manage.py migrate && headwaiter shop.wsgi"}, {}, "manage.py"),
+        ({"web": WEB}, {"dokku": {"predeploy": "python manage.py migrate"}}, "manage.py"),
+        (None, {"dokku": {"postdeploy": "python manage.py migrate"}}, "manage.py"),
+        ({"web": "headwaiter counter:app"}, {}, None),
+    ],
+)
+def test_no_hint_where_something_migrates(
+    processes: dict[str, str] | None, app_json_scripts: dict[str, object], manage_py: str | None
+) -> None:
+    """The release phase, the web process, Dokku's tasks; a site in a single file has no manage.py to run."""
+    hints = app_json.AppJson({"scripts": app_json_scripts})
+    assert list(declare_process.explain_release(processes, hints, WEB, manage_py)) == []
+
+
+@pytest.mark.parametrize("scripts", [{}, {"postdeploy": "migrate"}, {"dokku": {"predeploy": "./assets"}}, {"dokku": 1}])
+def test_a_hint_where_nothing_migrates(scripts: dict[str, object]) -> None:
+    """With the line for the Procfile."""
+    lines = list(
+        declare_process.explain_release({"web": WEB}, app_json.AppJson({"scripts": scripts}), WEB, "a b/manage.py")
+    )
+    assert lines[-1] == '  release: python "a b/manage.py" migrate --noinput'
 
 
 def test_secrets_in_a_procfile_are_not_repeated() -> None:

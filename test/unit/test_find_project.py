@@ -48,12 +48,15 @@ def test_the_last_line_of_a_warning_settles_it(layout: layouts.Layout, tmp_path:
     root = layouts.write(tmp_path / "repo", layout.tree)
     (warning,) = find_project(str(root), write_config(tmp_path / "env", dict(layout.config)))["warnings"]  # type: ignore[attr-defined]
     command = re.search(r"heroku config:set (\w+)=([\w.:/-]+)$", warning)
-    line = re.search(r"In the Procfile, name this instead: ([\w.:]+)$", warning)
+    line = re.search(r"In the Procfile, (name|write) this instead: ([\w.:]+)$", warning)
+    file = re.search(r"git mv (\S+) Procfile$", warning)
     if command:
         (tmp_path / "env" / command[1]).write_text(command[2])
+    elif file:
+        (root / file[1]).rename(root / "Procfile")
     else:
         assert line
-        (root / "Procfile").write_text(f"web: gunicorn {line[1]}\n")
+        (root / "Procfile").write_text(f"web: gunicorn {line[2]}\n" if line[1] == "name" else f"{line[2]} ./serve\n")
     assert warning not in find_project(str(root), str(tmp_path / "env"))["warnings"]  # type: ignore[operator]
 
 

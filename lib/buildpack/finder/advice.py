@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from headwaiter import procfile
+
 from buildpack.finder.deployment import set_config_var, web_process
 from buildpack.finder.modules import Modules
 from buildpack.finder.names import better, is_development
@@ -69,6 +71,22 @@ def on_procfile(modules: Modules, chosen: Application) -> list[str]:
     else:
         return []
     return [f"The Procfile's web process names {problem} In the Procfile, name this instead: {chosen.name}"]
+
+
+def on_what_heroku_passes_over(repository: Repository) -> list[str]:
+    """A Procfile of another name, and lines of another form: https://devcenter.heroku.com/articles/procfile"""
+    text = repository.read("Procfile")
+    if text is not None:
+        return [
+            f"Heroku doesn't see the process type {name} of the Procfile, since a space stands before the colon. "
+            f"In the Procfile, write this instead: {name}:"
+            for name in procfile.unseen(text)
+        ]
+    return [
+        f"Heroku doesn't see {name}: it must be called Procfile. To rename it: git mv {name} Procfile"
+        for name in repository.names_in_root()
+        if name.lower() in {"procfile", "procfile.txt"} and repository.is_file(name)
+    ]
 
 
 def is_there(modules: Modules, name: str, attribute: str) -> bool:

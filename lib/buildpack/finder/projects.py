@@ -194,7 +194,12 @@ def describe(
     warnings = {
         "HEADWAITER_DIR": [*notes, *advice.on_directory(repository, project.directory, others)],
         "HEADWAITER_APP": advice.on_applications(modules, chosen, rest, finder.problems),
-        "": [*advice.on_procfile(modules, chosen), *moved, *settings.warnings],
+        "": [
+            *advice.on_what_heroku_passes_over(repository),
+            *advice.on_procfile(modules, chosen),
+            *moved,
+            *settings.warnings,
+        ],
         CONFIGURATION: advice.on_configuration(modules, chosen, project.manage_py, settings.module),
     }
     return {

@@ -86,6 +86,10 @@ class Repository:
         except OSError:
             return []
 
+    def names_in_root(self) -> list[str]:
+        """The names of the root's files and directories."""
+        return sorted(entry.name for entry in self._entries(""))
+
     def _absolute(self, path: str) -> str:
         return f"{self.root}/{path}"
 

@@ -48,9 +48,8 @@ def release_yaml(web: str, project: Mapping[str, Any]) -> str:
     return "\n".join(["---", *addons, "default_process_types:", f"  web: {web}", ""])
 
 
-def migrate_command(project: Mapping[str, Any]) -> str:
+def migrate_command(manage_py: str) -> str:
     """The release process that keeps the database's tables up to date."""
-    manage_py = project["manage_py"] or "manage.py"
     return f"python {manage_py if PLAIN.fullmatch(manage_py) else json.dumps(manage_py)} migrate --noinput"
 
 
@@ -80,16 +79,18 @@ def explain_web(processes: Mapping[str, str] | None, web: str) -> Iterator[str]:
         yield f"  {better}"
 
 
-def explain_release(processes: Mapping[str, str] | None, web: str, project: Mapping[str, Any]) -> Iterator[str]:
+def explain_release(
+    processes: Mapping[str, str] | None, hints: app_json.AppJson, web: str, manage_py: str | None
+) -> Iterator[str]:
     """A hint where nothing migrates the database on a deploy."""
-    if processes is not None and "release" in processes:
+    if not manage_py or procfile.migrates(processes or {}, hints.dokku_tasks):
         return
     yield "Nothing migrates the database when you deploy. If you want that, " + (
         "add to the Procfile:" if processes is not None else "add a file Procfile:"
     )
     if processes is None:
         yield f"  web: {web}"
-    yield f"  release: {migrate_command(project)}"
+    yield f"  release: {migrate_command(manage_py)}"
 
 
 def explain_budget(hints: app_json.AppJson, env_dir: Path | None) -> Iterator[str]:
@@ -139,7 +140,7 @@ def main(argv: list[str]) -> int:
     for lines in (
         explain_web(processes, web),
         explain_budget(hints, Path(arguments.env_dir) if arguments.env_dir else None),
-        explain_release(processes, web, project),
+        explain_release(processes, hints, web, project["manage_py"]),
     ):
         for line in lines:
             print(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from headwaiter import procfile
 from headwaiter.budget import database_url
 from headwaiter.budget.database import Alias
 
@@ -136,17 +137,6 @@ def pending(site: Site) -> Iterator[tuple[str, str]]:
     fix="Add to the Procfile:\nrelease: python manage.py migrate --noinput",
 )
 def nothing_migrates(site: Site) -> Iterator[tuple[str, str]]:
-    if site.databases and not _migrates(site):
+    if site.databases and not procfile.migrates(site.procfile, site.app_json.dokku_tasks):
         line = f"Add to the Procfile:\nrelease: {site.manage('migrate --noinput')}"
         yield "no release process, no web process and no Dokku script that migrates", line
-
-
-def _migrates(site: Site) -> bool:
-    """Whether a deploy may migrate: in the release phase, in the web process, or in Dokku's deployment tasks.
-
-    https://dokku.com/docs/advanced-usage/deployment-tasks/
-    """
-    scripts = site.app_json.content.get("scripts")
-    dokku = scripts.get("dokku") if isinstance(scripts, Mapping) else None
-    tasks = [str(dokku.get(name)) for name in ("predeploy", "postdeploy")] if isinstance(dokku, Mapping) else []
-    return "release" in site.procfile or any("migrate" in line for line in [*tasks, site.procfile.get("web", "")])

@@ -18,8 +18,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import collectstatic_advice
 import pythons
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +32,12 @@ INSTALL = {
     "poetry": ["poetry", "sync", "--only", "main", "--no-interaction", "--no-ansi"],
     "uv": ["uv", "sync", "--locked", "--no-default-groups", "--no-progress"],
 }
+NO_MANAGER = """\
+ !     Error: {manager} isn't here, and {lock} names the site's packages.
+ !
+ !     heroku/python brings it along. Here it's installed in .tools/, with the
+ !     other package managers, by:
+ !       scripts/tools.sh managers"""
 # What makes the root's requirements.txt out of a lock file below the root, which heroku/python doesn't see.
 EXPORT = {
     "pip": 'echo "-r {folder}/requirements.txt" > requirements.txt',
@@ -53,20 +61,20 @@ fi
 export DYNO_RAM=512 FORWARDED_ALLOW_IPS='*'
 """
 
-COLLECTSTATIC_ADVICE = """
- !     The traceback above says why. A site without static files of its own can
- !     do without this step. On Heroku:
- !       heroku config:set DISABLE_COLLECTSTATIC=1
- !     and here: make run RUN_OPTIONS='--env DISABLE_COLLECTSTATIC=1'"""
-
 
 def say(text: str) -> None:
     """A line of the build log, at once."""
     print(text, flush=True)
 
 
-def run(command: list[str], environment: dict[str, str], directory: Path, advice: str = "") -> None:
-    """Run a command with its output indented in the log; end the build where it fails, with advice."""
+def run(
+    command: list[str],
+    environment: dict[str, str],
+    directory: Path,
+    advice: Callable[[Sequence[str]], str] = lambda output: "",
+) -> None:
+    """Run a command with its output indented in the log; end the build where it fails, with advice on the output."""
+    output = []
     process = subprocess.Popen(
         command,
         cwd=directory,
@@ -77,9 +85,10 @@ def run(command: list[str], environment: dict[str, str], directory: Path, advice
     )
     assert process.stdout is not None
     for line in process.stdout:
-        say("       " + line.decode(errors="replace").rstrip())
+        output.append(line.decode(errors="replace").rstrip())
+        say(f"       {output[-1]}")
     if process.wait():
-        sys.exit(f" !     Error: {' '.join(command[:4])} failed with status {process.returncode}.{advice}")
+        sys.exit(f" !     Error: {' '.join(command[:4])} failed with status {process.returncode}.{advice(output)}")
 
 
 def package_manager(build_dir: Path) -> tuple[str, Path]:
@@ -167,6 +176,8 @@ def install(manager: str, lock: Path, home: Path, environment: dict[str, str]) -
         "UV_LINK_MODE": "copy",
         "UV_SYSTEM_CERTS": "true",
     }
+    if not shutil.which(command[0], path=environment["PATH"]):
+        sys.exit(NO_MANAGER.format(manager=manager, lock=lock.name))
     run(command, environment, build_dir)
 
 
@@ -210,7 +221,7 @@ def collect_static(build_dir: Path, home: Path, environment: dict[str, str], env
     manage_py = manage_files[0][1].relative_to(build_dir)
     say(f"-----> $ python {manage_py} collectstatic --noinput")
     command = ["python", str(manage_py), "collectstatic", "--noinput"]
-    run(command, {**environment, **variables}, build_dir, COLLECTSTATIC_ADVICE)
+    run(command, {**environment, **variables}, build_dir, collectstatic_advice.advice)
 
 
 def write_scripts(build_dir: Path, home: Path, export: Path) -> None:

@@ -27,6 +27,7 @@ HEROKU_POOL_CLIENTS = 10_000
 PGBOUNCER_CLIENTS = 100
 """heroku-buildpack-pgbouncer's default of PGBOUNCER_MAX_CLIENT_CONN."""
 
+_CHOSEN = "HEADWAITER_DB_CONNECTIONS"
 _POOLER_PORTS = {"5433": "Heroku's connection pooling", "6000": "the pgbouncer buildpack", "6432": "PgBouncer"}
 
 
@@ -126,7 +127,8 @@ def _without_django(known: _Known) -> Found:
     """One connection to DATABASE_URL in each thread is assumed."""
     if not known.url or not known.url.vendor:
         return Found()
-    limit = _chosen([known.url], known.settings) or _assumed([known.url], known, is_main=True)
+    chosen = known.settings.db_connections
+    limit = _limit([known.url], chosen, _CHOSEN) if chosen else _assumed([known.url], known, is_main=True)
     return Found((limit,), (_row(known.url, None, (limit,)),))
 
 
@@ -166,9 +168,6 @@ def _direct(aliases: list[Alias], known: _Known) -> Found:
     return Found(said, warnings=why)
 
 
-_CHOSEN = "HEADWAITER_DB_CONNECTIONS"
-
-
 def _about_chosen(chosen: int, said: Sequence[Limit]) -> Iterator[str]:
     smallest = min(said, key=lambda limit: limit.connections, default=None)
     if smallest and smallest.connections < chosen:
@@ -190,11 +189,6 @@ def _about_plan(plan: plans.Plan, said: Sequence[Limit], settings: Settings) -> 
             f"app.json says {plan.name} ({plan.connections} connections), but the server allows {server}. If you have "
             f"a larger plan now: heroku config:set {_CHOSEN}={server}"
         )
-
-
-def _chosen(aliases: Sequence[Alias], settings: Settings) -> Limit | None:
-    """The limit that a person set."""
-    return _limit(aliases, settings.db_connections, _CHOSEN) if settings.db_connections else None
 
 
 def _assumed(aliases: Sequence[Alias], known: _Known, *, is_main: bool) -> Limit:

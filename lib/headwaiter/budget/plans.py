@@ -29,12 +29,6 @@ def _table() -> dict[str, Plan]:
     # https://devcenter.heroku.com/articles/heroku-postgres-plans (2024-07-23)
     shared = ("dev", "basic", "hobby-dev", "hobby-basic", "mini", "essential-0", "essential-1")
     limits = {**dict.fromkeys(shared, 20), "essential-2": 40}
-    # The first production plans: https://blog.heroku.com/connection_limit_guidance (2013-11-22)
-    limits |= dict.fromkeys(("crane", "kappa", "ronin", "fugu", "ika", "zilla", "baku", "mecha"), 500)
-    # https://devcenter.heroku.com/articles/heroku-postgres-plans (2014-04-04)
-    for tier in ("standard", "premium"):
-        named = {"yanari": 60, "tengu": 200, "ika": 400, "baku": 500, "mecha": 500}
-        limits |= {f"{tier}-{animal}": limit for animal, limit in named.items()}
     for tier in ("standard", "premium", "private", "shield"):
         # https://devcenter.heroku.com/articles/heroku-postgres-production-tier-technical-characterization (2023-04-12);
         # heroku-postgres-plans, read on 2026-09-02, says 200 and 500.

@@ -276,10 +276,6 @@ class BodyBuffer:
         self._file.seek(0)
         return self._file
 
-    def getbuf(self) -> BodyBuffer:
-        """Return itself: Waitress's receivers ask for their buffer by this name."""
-        return self
-
     def close(self) -> None:
         """Give memory and disk back."""
         self._file.close()

@@ -18,8 +18,6 @@ from headwaiter.budget import plans
         ("private-4", 500),
         ("shield-l-9", 500),
         ("premium-xl-10", 500),
-        ("standard-yanari", 60),
-        ("ronin", 500),
         ("advanced", 380),
         ("advanced-8gb-performance", 800),
         ("heroku-postgresql:standard-0", 120),

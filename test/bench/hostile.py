@@ -1,8 +1,7 @@
 """Hostile requests: how late a healthy client's requests are answered while somebody sends them again and again.
 
-Some are expensive to read, others reach views that go wrong (site/attacked.py), and some clients leave too early.
-
-The healthy client is that of slow.py. Its p99 is divided by its p99 on the same server a moment before.
+Some are expensive to read, others reach views that go wrong (site/attacked.py), and some clients leave too early. The
+healthy client is that of slow.py. Its p99 is divided by its p99 on the same server a moment before.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ LONG = 30_000  # bytes; several times as long, and Waitress answers nobody for m
 
 
 class Attack(NamedTuple):
-    """What a hostile client sends, and what it does then; it stays connected and reads nothing if that's nothing."""
+    """What a hostile client sends, and what it does `then`: by default it stays connected and reads nothing."""
 
     data: bytes
     then: Callable[[socket.socket], object] = lambda _: None
@@ -67,6 +66,7 @@ ACCESS_LOG = {  # with the last one: each server's own switch; Waitress has no a
     "GRANIAN_LOG_ACCESS_ENABLED": "true",
 }
 PER_SECOND = 10
+SECONDS = 1.5  # without and with the attack
 NAMES = ("headwaiter", "waitress-serve", "gunicorn gthread", "granian")
 
 
@@ -94,14 +94,14 @@ def attacked(port: int, kind: Attack) -> Iterator[None]:
         thread.join()
 
 
-def cell(name: str, kind: str, seconds: float) -> dict[str, Any]:
+def cell(name: str, kind: str) -> dict[str, Any]:
     """One server, one attack: the share of healthy requests answered, in percent; p99 in ms without and with it."""
     env = ACCESS_LOG if kind == "full log" else {}
     with servers.running(name, "attacked:application", cpus=common.SERVER_CPU, env=env) as server:
         load.steady(server.port, "/", 0.3)
-        before = load.steady(server.port, "/", seconds)
+        before = load.steady(server.port, "/", SECONDS)
         with attacked(server.port, ATTACKS[kind]):
-            after = load.steady(server.port, "/", seconds, timeout=3.0)
+            after = load.steady(server.port, "/", SECONDS, timeout=3.0)
     asked = after["ok"] + after["errors"]
     return {
         "success": round(100 * after["ok"] / asked, 1) if asked else 0.0,
@@ -123,7 +123,7 @@ def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 def run(quick: bool) -> dict[str, Any]:
     figures: dict[str, dict[str, Any]] = {name: {} for name in NAMES}
     for kind in ATTACKS:
-        rounds = [{name: cell(name, kind, 1.0 if quick else 2.0) for name in NAMES} for _ in range(1 if quick else 3)]
+        rounds = [{name: cell(name, kind) for name in NAMES} for _ in range(1 if quick else 3)]
         for name in NAMES:
             figures[name][kind] = found = summary([one[name] for one in rounds])
             common.log(f"  {kind:24} {name:20} {found['success']:5} %  p99 x {found['ratio']}")

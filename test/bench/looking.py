@@ -65,7 +65,7 @@ def at_rest(url: str, seconds: float) -> dict[str, float]:
             time.sleep(seconds)
             used[name] = common.cpu_seconds(server.pids()) - before
             if has_looked(url) != (name == EVERY):
-                raise RuntimeError(f"looking {name}: not so\n{server.output()}")
+                raise RuntimeError(f"Looking at the database: {name} was wanted.\n{server.output()}")
     return used
 
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -19,12 +20,13 @@ import heroku
 
 ROOT_OF_DYNO = Path("/app")
 SAMPLE = heroku.BUILDPACK / "test/fixtures/sample_site"
+SLOW_CLIENTS = heroku.BUILDPACK / "test/support/slow_clients.py"
 NEXT = """\
        Ctrl-C ends it. Things to try in another terminal:
 
        {one_off} headwaiter plan     # how many processes and threads, and why
        {one_off} headwaiter check    # settings that would hurt on Heroku
-       python3 test/support/slow_clients.py --kind=upload --count=500 --port={port}
+       python3 {slow_clients} --kind=upload --count=500 --port={port}
                                      # 500 slow uploads; the site still answers
        kill -- -{dyno}               # SIGTERM to the whole dyno, as on a deploy
 """
@@ -88,7 +90,7 @@ def serve(slug: heroku.Slug, work: Path, options: argparse.Namespace) -> int:
             print(" !     A server error; the log above says why.", flush=True)
         if options.check:
             return 0 if status < 500 else 1
-        print(NEXT.format(address=address, one_off=one_off, port=port, dyno=dyno.pid), flush=True)
+        print(NEXT.format(one_off=one_off, slow_clients=SLOW_CLIENTS, port=port, dyno=dyno.pid), flush=True)
         return dyno.wait()
     except KeyboardInterrupt:
         print("\n-----> Stopping", flush=True)
@@ -97,18 +99,22 @@ def serve(slug: heroku.Slug, work: Path, options: argparse.Namespace) -> int:
         heroku.stop_dyno(dyno)
 
 
+def on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    """Set what Ctrl-C and SIGTERM do."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
 def interrupt(number: int, frame: FrameType | None) -> None:
     """Begin to stop, once: after Ctrl-C, make sends SIGTERM too, which mustn't cut the clean-up short."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
+    on_signals(signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main(argv: list[str]) -> int:
     """Build, release, serve."""
     options = arguments(argv)
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
+    on_signals(interrupt)
     if not options.app.is_dir():
         print(f"Error: {options.app} isn't a directory. APP names the repository of a Django site.")
         return 1
@@ -138,6 +144,7 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     finally:
+        on_signals(signal.SIG_IGN)
         for folder in (work, root):
             shutil.rmtree(folder, ignore_errors=True)
 

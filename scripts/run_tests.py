@@ -17,6 +17,7 @@ import compileall
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "test/support"))
 import pythons
@@ -35,6 +38,8 @@ ROOT = Path(__file__).resolve().parents[1]
 AS_USER = [str(Path(__file__).with_name("as_user.sh"))]
 LEAVE_NOTHING = [sys.executable, str(Path(__file__).with_name("leftovers.py"))]  # as_user.sh does it too
 DEBIAN_SHUNIT2 = ROOT / ".tools/debian/usr/bin/shunit2"
+# A file's tests stay together, for its fixtures. test/integration comes first, as it takes longest.
+OPTIONS = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 MAY_SKIP = ("opt-in: ", "needs Python 3.", "needs Chromium")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -57,6 +62,29 @@ class Totals:
         return f"{self.passed} passed, {self.failed} failed{skipped}"
 
 
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def run(command: list[str], **options: Any) -> int:
+    """Run a command in a session of its own, which interrupt() ends; return its status."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+    _running.add(process)
+    try:
+        return process.wait()
+    finally:
+        process.wait()  # interrupted, it still cleans up
+        _running.remove(process)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C and SIGTERM: end what runs in order, once; make sends SIGTERM after Ctrl-C."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    for process in list(_running):
+        os.killpg(process.pid, signal.SIGINT)
+    raise KeyboardInterrupt
+
+
 def prepare() -> None:
     """Make what the tests use but may not write: an ordinary user of root's checkout can't."""
     for version in pythons.available():
@@ -77,20 +105,16 @@ def shunit2() -> str:
 def run_suite(suite: Path) -> Totals:
     """Run a shunit2 suite. One that ran no test has failed."""
     started = time.monotonic()
-    done = subprocess.run(
-        [*AS_USER, shunit2(), str(suite)],
-        cwd="/",
-        env={**os.environ, "BUILDPACK_HOME": str(ROOT)},
-        capture_output=True,
-        check=False,
-        timeout=900,
-    )
-    output = ESCAPES.sub("", (done.stdout + done.stderr).decode(errors="replace"))
+    environment = {**os.environ, "BUILDPACK_HOME": str(ROOT)}
+    with tempfile.TemporaryFile() as stream:
+        status = run([*AS_USER, shunit2(), str(suite)], cwd="/", env=environment, stdout=stream, stderr=stream)
+        stream.seek(0)
+        output = ESCAPES.sub("", stream.read().decode(errors="replace"))
     ran = re.search(r"^Ran (\d+) tests?\.", output, re.MULTILINE)
     tests = int(ran[1]) if ran else 0
     # shunit2 counts asserts, of which a test has many; so tests are counted by the line that each failed one leaves.
     failed = len(set(re.findall(r"shunit2:ERROR *(\w+)\(\) returned non-zero", output)))
-    if done.returncode or not tests:
+    if status or not tests:
         failed = max(failed, 1)
         print(output)
     print(
@@ -104,10 +128,10 @@ def run_pytest(files: list[Path], marks: str, *, as_user: bool) -> Totals:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
         results = Path(folder, "results.xml")
-        command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-q", f"--junit-xml={results}"]
+        command = [sys.executable, "-m", "pytest", *OPTIONS, "-q", f"--junit-xml={results}"]
         prefix = AS_USER if as_user else LEAVE_NOTHING
-        done = subprocess.run([*prefix, *command, "-m", marks, *files], cwd=ROOT, check=False)
-        if done.returncode == 5:  # no test was collected: https://docs.pytest.org/en/stable/reference/exit-codes.html
+        status = run([*prefix, *command, "-m", marks, *map(str, files)], cwd=ROOT)
+        if status == 5:  # no test was collected: https://docs.pytest.org/en/stable/reference/exit-codes.html
             return Totals()
         if not results.exists():
             return Totals(failed=1)
@@ -115,7 +139,7 @@ def run_pytest(files: list[Path], marks: str, *, as_user: bool) -> Totals:
     skipped = Counter(case.get("message", "") for case in suite.iter("skipped"))
     failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
     passed = int(suite.get("tests", 0)) - failed - skipped.total()
-    return Totals(passed, max(failed, int(bool(done.returncode))), skipped)
+    return Totals(passed, max(failed, int(bool(status))), skipped)
 
 
 def run_all(name: str, *, slow: bool) -> Totals:
@@ -127,10 +151,13 @@ def run_all(name: str, *, slow: bool) -> Totals:
     marks += [] if slow or name else ["not slow"]
     with ThreadPoolExecutor(1) as beside:
         running = [beside.submit(run_suite, suite) for suite in suites]
-        if files:
-            totals.add(run_pytest(files, " and ".join(marks), as_user=True))
-        for one in running:
-            totals.add(one.result())
+        try:
+            if files:
+                totals.add(run_pytest(files, " and ".join(marks), as_user=True))
+            for one in running:
+                totals.add(one.result())
+        finally:
+            beside.shutdown(cancel_futures=True)
     if files and os.getuid() == 0:
         print("\nAs root", flush=True)
         totals.add(run_pytest(files, "root or server" if slow else "root", as_user=False))
@@ -145,8 +172,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("name", nargs="?", default="")
     options = parser.parse_args(argv)
 
-    prepare()
-    totals = run_all(options.name, slow=options.all)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, interrupt)
+    try:
+        prepare()
+        totals = run_all(options.name, slow=options.all)
+    except KeyboardInterrupt:
+        return 130
     print()
     for reason, number in totals.skipped.most_common():
         print(f"{number:4} skipped: {reason}")

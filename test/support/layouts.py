@@ -264,7 +264,7 @@ APPLICATIONS = [
             (
                 "gunicorn",
                 "gunicorn -c gunicorn_wsgi.conf.py old.wsgi --log-file=wsgi.log",
-                "names old.wsgi:application",
+                "names old.wsgi,",
             ),
             ("uvicorn", "uvicorn old.asgi:application", "names old.asgi:application"),
             ("uwsgi", "uwsgi --http=:$PORT --module=old.wsgi:app", "names old.wsgi:app,"),
@@ -290,6 +290,7 @@ APPLICATIONS = [
             ("file", "gunicorn --config wsgi.conf.py"),
             ("python", "gunicorn -c python:gunicorn_conf"),
             ("log", "gunicorn --access-logfile wsgi.log shop.wsgi"),
+            ("attribute", "headwaiter shop.wsgi.application"),
             ("interface", "granian --interface wsgi shop.wsgi:application"),
         ]
     ),

@@ -9,7 +9,6 @@ from headwaiter import procfile
 from buildpack.finder.deployment import set_config_var, web_process
 from buildpack.finder.modules import Modules
 from buildpack.finder.names import better, is_development
-from buildpack.finder.python_source import Source
 from buildpack.finder.repository import Repository
 from buildpack.finder.site_rules import is_published_package
 from buildpack.finder.syntax import CONFIGURATION
@@ -61,11 +60,10 @@ def on_applications(modules: Modules, chosen: Application, rest: list[Applicatio
 def on_procfile(modules: Modules, chosen: Application) -> list[str]:
     """A web process that names what isn't there, whatever its server; headwaiter's also one that names another."""
     web = web_process(modules.repository)
-    names = [word if ":" in word else f"{word}:application" for word in web.applications]
-    there = [name for name in names if is_there(modules, *name.split(":"))]
-    if names and not there:
+    there = [f"{served[0].name}:{served[1]}" for word in web.applications if (served := modules.served(word))]
+    if web.applications and not there:
         place = "the repository" if modules.directory == "." else shown(modules.directory)
-        problem = f"{names[-1]}, which isn't in {place}: the dyno doesn't boot with that."
+        problem = f"{web.applications[-1]}, which isn't in {place}. Unless a package brings it, the dyno doesn't boot."
     elif there and web.server == "headwaiter" and chosen.name not in there:
         problem = f"{there[0]}, but the build found {chosen.name}: the Procfile wins."
     else:
@@ -89,34 +87,24 @@ def on_what_heroku_passes_over(repository: Repository) -> list[str]:
     ]
 
 
-def is_there(modules: Modules, name: str, attribute: str) -> bool:
-    """Whether the repository has the module, and the module the attribute."""
-    module = modules.find(name)
-    return module is not None and modules.binds(module, attribute) is not False
-
-
 def on_configuration(
     modules: Modules, chosen: Application, manage_py: str | None, settings_module: str | None
 ) -> list[str]:
     """The class of django-configurations must be named wherever Django starts, and be for production."""
     repository = modules.repository
     by_wsgi = repository.source(chosen.module.path).configuration
-    by_manage = (repository.source(manage_py) if manage_py else Source()).configuration
+    by_manage = repository.source(manage_py).configuration if manage_py else None
     name = by_wsgi or by_manage
     if not name:
         return []
     settings = modules.find(settings_module) if settings_module else None
-    bound = {
-        part for each in (modules.chain(settings) if settings else ()) for part in repository.source(each.path).bound
-    }
-    preferred = better(name, filter(CLASS_NAME.fullmatch, sorted(bound)))
+    parts = modules.chain(settings) if settings else ()
+    classes = {part for each in parts for part in repository.source(each.path).bound if CLASS_NAME.fullmatch(part)}
+    preferred = better(name, sorted(classes))
+    advice = set_config_var(CONFIGURATION, (preferred or [name])[0])
     if preferred:
         kind = "looks like a developer's" if is_development(name) else "is taken"
-        return [
-            f"The configuration {name} {kind}, and there is {preferred[0]}. "
-            f"To choose that: {set_config_var(CONFIGURATION, preferred[0])}"
-        ]
+        return [f"The configuration {name} {kind}, and there is {preferred[0]}. To choose that: {advice}"]
     if by_wsgi:
         return []
-    fix = set_config_var(CONFIGURATION, name)
-    return [f"{manage_py} sets {CONFIGURATION}, {chosen.module.path} doesn't. To set it: {fix}"]
+    return [f"{manage_py} sets {CONFIGURATION}, {chosen.module.path} doesn't. To set it: {advice}"]

@@ -34,6 +34,8 @@ def without_config_vars(tree: ast.Module) -> ast.Module:
 
 
 class _Branches(ast.NodeTransformer):
+    """Puts the branch that runs in the place of its condition."""
+
     def __init__(self, values: _Values) -> None:
         self.values = values
 

@@ -127,6 +127,16 @@ class Modules:
             unsure = unsure or bool(outside) or "__getattr__" in source.bound
         return None if unsure else False
 
+    def served(self, word: str) -> tuple[Module, str] | None:
+        """The module and attribute that a server takes "shop.wsgi", "shop.wsgi:app" or "shop.wsgi.app" for."""
+        name, colon, attribute = word.partition(":")
+        module = self.find(name)
+        if module is None and not colon:
+            name, _, attribute = name.rpartition(".")
+            module = self.find(name)
+        attribute = attribute or "application"
+        return (module, attribute) if module and self.binds(module, attribute) is not False else None
+
     def is_empty(self, module: Module) -> bool:
         """Whether it's a package or file without code: no settings can be in it."""
         text = self.repository.read(module.path)

@@ -120,7 +120,7 @@ def by_application(repository: Repository, config: dict[str, Statement]) -> list
     if chosen := config.get("HEADWAITER_APP"):
         return [Project(directory, None, f"{chosen.origin} names the application")]
     web, modules = web_process(repository), Modules(repository, directory)
-    found = [module for word in web.applications if (module := modules.find(word.partition(":")[0]))]
+    found = [served[0] for word in web.applications if (served := modules.served(word))]
     if web.server == "waitress-serve":  # which serves the sites of any framework
         found = [module for module in found if repository.source(module.path).imports_django]
     elif web.server != "headwaiter":
@@ -191,7 +191,7 @@ def describe(
     rest = [other for other in applications[1:] if other.module.path not in same][:MAX_OTHERS]
     settings = choose_settings(modules, chosen, project.manage_py, config.get(SETTINGS), stated)
     directory, moved = run_directory(repository, project, chosen)
-    warnings = {
+    warnings = {  # each group by the config var that settles it
         "HEADWAITER_DIR": [*notes, *advice.on_directory(repository, project.directory, others)],
         "HEADWAITER_APP": advice.on_applications(modules, chosen, rest, finder.problems),
         "": [

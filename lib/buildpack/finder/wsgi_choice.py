@@ -58,8 +58,7 @@ class ApplicationFinder:
 
     def _from_procfile(self) -> Iterator[Application]:
         for word in web_process(self.repository).applications:
-            name, _, attribute = word.partition(":")
-            application = self._check(name, attribute or "application", "Procfile's web process serves it")
+            application = self._check(word, "Procfile's web process serves it")
             if application:
                 yield application
 
@@ -80,18 +79,16 @@ class ApplicationFinder:
     def _literals(self, path: str) -> Iterator[Application]:
         for value in self.repository.source(path).wsgi_applications:
             name, _, attribute = value.rpartition(".")
-            application = self._check(name, attribute, f"WSGI_APPLICATION in {path} names it")
+            application = self._check(f"{name}:{attribute}", f"WSGI_APPLICATION in {path} names it")
             if application:
                 yield application
             else:
                 problem = f"WSGI_APPLICATION in {path} names {value[:200]!a}, which isn't there"
                 self.problems = list(dict.fromkeys([*self.problems, problem]))
 
-    def _check(self, name: str, attribute: str, reason: str) -> Application | None:
-        module = self.modules.find(name)
-        if module is None or self.repository.source(module.path).is_asgi:
-            return None
-        return Application(module, attribute, reason) if self.modules.binds(module, attribute) is not False else None
+    def _check(self, word: str, reason: str) -> Application | None:
+        served = self.modules.served(word)
+        return Application(*served, reason) if served and not self.repository.source(served[0].path).is_asgi else None
 
     def _beside_settings(self) -> Iterator[Application]:
         """wsgi.py in the package of the settings, or in one above it."""

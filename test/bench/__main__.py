@@ -30,6 +30,7 @@ PARTS = {  # in this order; NAME: module
     "replacement": "replacement",
     "throughput": "throughput",
     "queueing": "queueing",
+    "kept": "kept",
     "memory": "memory",
     "startup": "startup",
     "build": "build",

@@ -131,11 +131,11 @@ async def _exchange(streams: Streams, head: bytes) -> bool:
     return answer[9:12] == b"200" and b"connection: close" not in answer.lower()
 
 
-async def _one(options: argparse.Namespace, due: float, pool: list[Streams], tally: Tally) -> None:
+async def _one(options: argparse.Namespace, path: str, due: float, pool: list[Streams], tally: Tally) -> None:
     streams = None
     try:
         streams = pool.pop() if pool else await asyncio.open_connection("127.0.0.1", options.port)
-        reusable = await asyncio.wait_for(_exchange(streams, _head(options.path, options.pool > 0)), 30)
+        reusable = await asyncio.wait_for(_exchange(streams, _head(path, options.pool > 0)), 30)
     except (OSError, EOFError, asyncio.TimeoutError):
         tally.add(due, good=False)
         reusable = False
@@ -149,13 +149,17 @@ async def _one(options: argparse.Namespace, due: float, pool: list[Streams], tal
 
 async def _poisson(options: argparse.Namespace) -> str:
     arrivals = random.Random(options.seed)
-    tally, pool, tasks = Tally(), [], []
+    tally, slow, pool, tasks = Tally(), Tally(), [], []
     started = due = time.perf_counter()
     while due < started + options.seconds:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        tasks.append(asyncio.create_task(_one(options, due, pool, tally)))
+        if arrivals.random() < options.slow_share:
+            tasks.append(asyncio.create_task(_one(options, options.slow_path, due, pool, slow)))
+        else:
+            tasks.append(asyncio.create_task(_one(options, options.path, due, pool, tally)))
         due += arrivals.expovariate(options.rate)
     await asyncio.gather(*tasks)
+    tally.errors += slow.errors
     return tally.report(time.perf_counter() - started)
 
 
@@ -171,6 +175,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100.0, help="poisson: requests a second")
     parser.add_argument("--seed", type=int, default=1, help="poisson: the same seed gives the same arrivals")
     parser.add_argument("--pool", type=int, default=0, help="poisson: connections kept")
+    parser.add_argument("--slow-path", default="/", help="poisson: what some requests ask for, which aren't measured")
+    parser.add_argument("--slow-share", type=float, default=0.0, help="poisson: the share of those requests")
     options = parser.parse_args()
     print(closed(options) if options.mode == "closed" else asyncio.run(_poisson(options)))
 

@@ -77,13 +77,16 @@ def steady(
 
 
 def poisson(
-    port: int, path: str, seconds: float, *, rate: float, seed: int, keep_alive: int = 0, cpus: set[int] | None = None
-) -> dict[str, Any]:
+    port: int, path: str, seconds: float, *, rate: float, seed: int, keep_alive: int = 0, slow: str = "",
+    slow_share: float = 0.0, cpus: set[int] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Open loop: requests arrive at random, `rate` a second, whether or not the earlier ones are answered.
 
     `keep_alive`: size of a pool of kept connections, as a router has; 0 opens one per request. Latency counts from the
-    moment the request was due. Returns what `closed` returns.
+    moment the request was due. `slow_share` of the requests ask for `slow` and aren't measured. Returns what `closed`
+    returns.
     """
     command = [common.PYTHON, str(HERE / "client.py"), "poisson", f"--port={port}", f"--path={path}",
-               f"--seconds={seconds:g}", f"--rate={rate:g}", f"--seed={seed}", f"--pool={keep_alive}"]  # fmt: skip
+               f"--seconds={seconds:g}", f"--rate={rate:g}", f"--seed={seed}", f"--pool={keep_alive}",
+               f"--slow-path={slow}", f"--slow-share={slow_share:g}"]  # fmt: skip
     return _run(command, seconds, cpus or common.LOAD_CPU)

@@ -12,8 +12,6 @@ Results = dict[str, Any]
 TOLERANCE = 1.05  # less isn't told apart from noise
 REASONS = {
     "granian": "granian parses and writes HTTP in Rust, outside of Python's lock; Waitress does both in Python.",
-    "2 processes": "With two processes a kept connection stays with the process that accepted it, and its requests\n"
-    "wait there although the other process may be free.",
 }
 
 
@@ -141,6 +139,25 @@ def queueing(results: Results) -> str:
     return "\n\n".join(tables)
 
 
+def kept(results: Results) -> str:
+    part = results["kept"]
+    names = list(next(iter(part["closed"].values())))
+    closed = [
+        [case, *(f"{row['ratio']:.2f} / {row['p99_ratio']:.2f} / {row['cpu_ms']}" for row in figures.values())]
+        for case, figures in part["closed"].items()
+    ]
+    at_random = [
+        [case, *(f"{row['p50']} / {row['p95']} / {row['p99']}" for row in figures.values())]
+        for case, figures in part["at_random"].items()
+    ]
+    return (
+        f"Requests/s and p99 in relation to {part['reference']}'s, and CPU ms for each request:\n\n"
+        f"{table(['page, processes x threads, connections', *names], closed)}\n\n"
+        "Requests that arrive at random, over 16 kept connections; p50 / p95 / p99 in milliseconds:\n\n"
+        f"{table(['page, processes x threads', *names], at_random)}"
+    )
+
+
 def memory(results: Results) -> str:
     part, rows = results["memory"], []
     for name, row in part["at_rest"].items():
@@ -248,6 +265,7 @@ FIGURES = (
     throughput,
     losses,
     queueing,
+    kept,
     memory,
     attacked,
     startup,

@@ -7,6 +7,8 @@ processes both share both. All servers of a case are up at once and asked in tur
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import common
@@ -15,43 +17,73 @@ import menu_database
 import servers
 
 TRIVIAL, DJANGO = "trivial:application", "bench_site.wsgi:application"
-CASES = {  # name: application, path, keep-alive, processes
-    "trivial, keep-alive": (TRIVIAL, "/", True, 1),
-    "trivial, new connections": (TRIVIAL, "/", False, 1),
-    "page, keep-alive": (DJANGO, "/", True, 1),
-    "page, new connections": (DJANGO, "/", False, 1),
-    "page, keep-alive, 2 processes": (DJANGO, "/", True, 2),
-    "query, keep-alive": (DJANGO, "/query", True, 1),
-    "query, keep-alive, 2 processes": (DJANGO, "/query", True, 2),
-}
 REFERENCE = "gunicorn gthread"
 
 
-def _names(case: str) -> list[str]:
+@dataclass(frozen=True)
+class Case:
+    """What is asked for, over how many connections, kept or new, and how large each server is."""
+
+    application: str
+    path: str = "/"
+    keep_alive: bool = True
+    processes: int = 1
+    threads: int = 5
+    connections: int = 16
+
+
+CASES = {
+    "trivial, keep-alive": Case(TRIVIAL),
+    "trivial, new connections": Case(TRIVIAL, keep_alive=False),
+    "page, keep-alive": Case(DJANGO),
+    "page, new connections": Case(DJANGO, keep_alive=False),
+    "page, keep-alive, 2 processes": Case(DJANGO, processes=2),
+    "query, keep-alive": Case(DJANGO, "/query"),
+    "query, keep-alive, 2 processes": Case(DJANGO, "/query", processes=2),
+}
+
+
+def _names(case: Case) -> list[str]:
     """All servers; their variants only where a Django page tells what they cost."""
-    processes = CASES[case][3]
-    skipped = {"waitress-serve, limit raised"} if case == "page, keep-alive" else {*servers.VARIANTS} - {REFERENCE}
+    skipped = (
+        {"waitress-serve, limit raised"} if case == CASES["page, keep-alive"] else {*servers.VARIANTS} - {REFERENCE}
+    )
     kinds = servers.KINDS.items()
-    return [name for name, kind in kinds if name not in skipped and (processes == 1 or kind.several_processes)]
+    return [name for name, kind in kinds if name not in skipped and (case.processes == 1 or kind.several_processes)]
 
 
-def measure(case: str, url: str, repetitions: int) -> dict[str, dict[str, Any]]:
-    """All servers in one case: medians, every round's rps, errors, and ratios to REFERENCE in the same round."""
-    application, path, keep_alive, processes = CASES[case]
-    cpus, load_cpus = (common.SERVER_CPU, common.LOAD_CPU) if processes == 1 else (common.ALL_CPUS, common.ALL_CPUS)
-    env = {"DATABASE_URL": url} if application == DJANGO else {}
+def measure(case: Case, names: Sequence[str], url: str, repetitions: int) -> dict[str, dict[str, Any]]:
+    """The servers `names` in one case: medians, every round's rps, errors, ratios to REFERENCE in the same round."""
+    alone = case.processes == 1
+    cpus, load_cpus = (common.SERVER_CPU, common.LOAD_CPU) if alone else (common.ALL_CPUS, common.ALL_CPUS)
+    env = {"DATABASE_URL": url} if case.application == DJANGO else {}
     with contextlib.ExitStack() as stack:
         up = {
             name: stack.enter_context(
-                servers.running(name, application, processes=processes, cpus=cpus, env=env, ready_path=path)
+                servers.running(
+                    name,
+                    case.application,
+                    processes=case.processes,
+                    threads=case.threads,
+                    cpus=cpus,
+                    env=env,
+                    ready_path=case.path,
+                )
             )
-            for name in _names(case)
+            for name in names
         }
 
         def once(name: str) -> dict[str, Any]:
             pids = up[name].pids()
             used = common.cpu_seconds(pids)
-            found = load.closed(up[name].port, path, 1, keep_alive=keep_alive, cpus=load_cpus)
+            found = load.closed(
+                up[name].port,
+                case.path,
+                1,
+                connections=case.connections,
+                keep_alive=case.keep_alive,
+                cpus=load_cpus,
+            )
             return {**found, "cpu_ms": 1000 * (common.cpu_seconds(pids) - used) / max(1, found["ok"])}
 
         for name in up:
@@ -78,8 +110,13 @@ def run(quick: bool) -> dict[str, Any]:
     cases = ["trivial, keep-alive", "page, keep-alive", "query, keep-alive"] if quick else list(CASES)
     with menu_database.database() as url:
         for case in cases:
-            figures[case] = measure(case, url, 2 if quick else 7)
-            for name, found in figures[case].items():
-                shown = f"x {found['ratio']:<6} p99 {found['p99']:7} ms  cpu {found['cpu_ms']} ms"
-                common.log(f"  {case:32} {name:28} {found['rps']:9} /s  {shown}")
+            figures[case] = measure(CASES[case], _names(CASES[case]), url, 2 if quick else 7)
+            show(case, figures[case])
     return {"reference": REFERENCE, "cases": figures}
+
+
+def show(case: str, figures: dict[str, dict[str, Any]]) -> None:
+    """Progress: the figures of one case."""
+    for name, found in figures.items():
+        shown = f"x {found['ratio']:<6} p99 {found['p99']:7} ms  cpu {found['cpu_ms']} ms"
+        common.log(f"  {case:32} {name:28} {found['rps']:9} /s  {shown}")

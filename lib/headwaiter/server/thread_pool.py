@@ -58,6 +58,11 @@ class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         """Tell whether a thread is free for one more request."""
         return bool(self.resting) and not self.queue
 
+    def longest(self, now: float) -> float:
+        """Return for how many seconds the oldest work in a thread has run at `now` (time.monotonic())."""
+        with self.lock:
+            return max((now - one.since for one in self.threads.values() if one.work is not None), default=0.0)
+
     def set_thread_count(self, count: int) -> None:
         """Start threads until there are `count`, or let the surplus end after their present work."""
         with self.lock:

@@ -31,6 +31,7 @@ if TYPE_CHECKING or not compat.missing_parts():
     from headwaiter.server.housekeeping import Housekeeping
     from headwaiter.server.loop import Loop
     from headwaiter.server.memory import resident_mb
+    from headwaiter.server.switch_interval import SwitchInterval
     from headwaiter.server.thread_pool import ThreadPool
 
 LEFT_AT_ONCE = 130  # a second SIGINT: what a shell makes of it
@@ -93,6 +94,7 @@ class Worker:
         self.connections = Connections(settings, self.loop, pool, processes=processes, limit=adj.connection_limit)
         self.gate = Gate(self.connections)
         self.housekeeping = Housekeeping(self.connections)
+        self.switch_interval = SwitchInterval(pool)
         self.servers = [
             make_server(application, listener, number, adj, self.connections, self.housekeeping, self.gate)
             for number, listener in enumerate(listeners)
@@ -130,6 +132,7 @@ class Worker:
         if self.stopping and not (self.drain and self.drain.for_good):
             self._stop()
         self.housekeeping.tick(now)
+        self.switch_interval.tick(now)
         if now >= self.next_second:
             self.next_second = now + 1.0
             if not self.drain and (reason := self._reason_to_retire()):

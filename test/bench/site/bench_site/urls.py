@@ -1,4 +1,4 @@
-"""/ is a page with a template, /query the same page out of the database, /slow waits, /big is a page of 2 MB."""
+"""/ is a page with a template, /query the same out of the database, /slow waits, /work computes, /big has 2 MB."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ def slow(request: HttpRequest) -> HttpResponse:
     return HttpResponse("done\n")
 
 
+def work(request: HttpRequest) -> HttpResponse:
+    until = time.thread_time() + int(request.GET.get("ms", 50)) / 1000
+    while time.thread_time() < until:
+        pass
+    return HttpResponse("done\n")
+
+
 def big(request: HttpRequest) -> HttpResponse:
     return HttpResponse(b"0123456789abcdef" * 131072)
 
@@ -35,4 +42,11 @@ def upload(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"{len(request.body)}\n")
 
 
-urlpatterns = [path("", page), path("query", query), path("slow", slow), path("big", big), path("upload", upload)]
+urlpatterns = [
+    path("", page),
+    path("query", query),
+    path("slow", slow),
+    path("work", work),
+    path("big", big),
+    path("upload", upload),
+]

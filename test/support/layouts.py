@@ -518,6 +518,21 @@ SETTINGS_MODULES = [
         warning="which is empty",
     ),
     Layout(
+        "only_others_are_there",
+        {
+            "manage.py": manage("config.settings.own"),
+            "config/wsgi.py": wsgi("config.settings.own"),
+            "config/settings/__init__.py": "",
+            "config/settings/dev.py": "from .base import *\n",
+            "config/settings/base.py": SETTINGS,
+            "config/settings/helpers.py": "import os\n",
+            "config/settings/production.example.py": "from .base import *\n",
+        },
+        (".", "config.wsgi:application", None),
+        ["DJANGO_SETTINGS_MODULE=config.settings.base", "DJANGO_SETTINGS_MODULE=config.settings.dev"],
+        "config/wsgi.py and manage.py name the settings 'config.settings.own', which isn't in the repository",
+    ),
+    Layout(
         "name_as_seen_from_inside_a_package",
         {**site(), "shop/wsgi.py": wsgi("local"), "shop/local.py": SETTINGS},
         SHOP,
@@ -602,7 +617,7 @@ SETTINGS_MODULES = [
         },
         (".", "config.wsgi:application", None),
         ["DJANGO_SETTINGS_MODULE=config.settings.production", "DJANGO_SETTINGS_MODULE=config.settings.local"],
-        "config.settings.local, unless a config var says otherwise. To set it: "
+        "config.settings.local, unless a config var says otherwise. To choose: "
         "heroku config:set DJANGO_SETTINGS_MODULE=config.settings.production",
     ),
     Layout(
@@ -610,7 +625,7 @@ SETTINGS_MODULES = [
         {**layered("config.settings.production", "x"), "config/wsgi.py": wsgi_with(ENVIRON + "find()")},
         (".", "config.wsgi:application", None),
         ["DJANGO_SETTINGS_MODULE=config.settings.production"],
-        "when the site starts. To set it: heroku config:set DJANGO_SETTINGS_MODULE=config.settings.production",
+        "when the site starts. To choose: heroku config:set DJANGO_SETTINGS_MODULE=config.settings.production",
     ),
     Layout(
         "manage_names_another_for_one_command",

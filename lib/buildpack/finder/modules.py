@@ -60,21 +60,19 @@ class Modules:
             for path in self.repository.python_files
             if is_below(path, self.directory)
             and not any(is_below(path, other) for other in self.nested)
-            and is_site_file(self.repository, self.inside(path))
+            and is_site_file(self.repository, path.removeprefix(f"{self.directory}/"))
         ]
-
-    def inside(self, path: str) -> str:
-        """A path below the directory as seen from there."""
-        return path if self.directory == "." else path[len(self.directory) + 1 :]
 
     def is_package(self, directory: str) -> bool:
         """Whether a directory is a package: then it isn't meant to be on Python's path."""
         return self.repository.has(f"{directory}/__init__.py")
 
-    def named(self, path: str) -> Module | None:
-        """The module that a file below the directory is; None when its name isn't one that can be imported."""
-        name = self.inside(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        return Module(name, path, self.directory) if MODULE_NAME.fullmatch(name) else None
+    def named(self, path: str, base: str | None = None) -> Module | None:
+        """The module that a file below the base, or the directory, is; None when its name can't be imported."""
+        base = self.directory if base is None else base
+        stem = path.removeprefix(f"{base}/").removesuffix(".py").removesuffix("/__init__")
+        name = stem.replace("/", ".")
+        return Module(name, path, base) if "." not in stem and MODULE_NAME.fullmatch(name) else None
 
     def imported(self, importer: Module, name: str) -> Module | None:
         """The module that `from name import ...` in the importer means; leading dots count from there."""
@@ -148,8 +146,6 @@ class Modules:
         if module.path.endswith("/__init__.py"):
             packages.add(module.name)
         for path in self.files:
-            if path != module.path and is_below(path, module.base):
-                inside = path if module.base == "." else path[len(module.base) + 1 :]
-                name = inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-                if name.rpartition(".")[0] in packages:
-                    yield Module(name, path, module.base)
+            other = self.named(path, module.base) if is_below(path, module.base) else None
+            if other and path != module.path and other.name.rpartition(".")[0] in packages:
+                yield other

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from buildpack.finder.deployment import Statement, set_config_var
@@ -62,9 +62,12 @@ def choose_settings(
     names = [name for answer in answers for name in answer.names]
     preferred = finder.better(names[0], names[1:]) if names else []
     advice = set_config_var(SETTINGS, [*preferred, *names, "mysite.settings"][0])
-    warnings = [f"{problem}: ignored. To name them: {advice}" for problem in finder.problems]
+    warnings = [
+        f"{' and '.join(origins)} {'names' if len(origins) == 1 else 'name'} {problem}: ignored. To choose others: {advice}"
+        for problem, origins in finder.problems.items()
+    ]
     if taken.unsure:
-        warnings.append(f"{taken.unsure} To set it: {advice}")
+        warnings.append(f"{taken.unsure} To choose: {advice}")
     if taken.module and preferred:
         kind = "look like a developer's" if is_development(taken.module) else "are taken"
         warnings.append(f"The settings {taken.module} {kind}, and there is {preferred[0]}. To choose that: {advice}")
@@ -95,19 +98,21 @@ def _from_config_var(modules: Modules, config: Statement) -> str:
 
 
 class _SettingsFinder:
-    """What each source says. `problems` collects the modules that are named but can't be used."""
+    """What each source says. `problems` collects what is named but can't be used, and who names it."""
 
     def __init__(self, modules: Modules, application: Application) -> None:
         self.modules = modules
         self.repository = modules.repository
         self.application = application
-        self.problems: list[str] = []
+        self.problems: dict[str, list[str]] = {}
 
     def stated(self, statements: list[Statement]) -> Iterator[Answer]:
         """What the deployment's files say."""
         for statement in statements:
             if problem := self._problem(statement.value):
-                self.problems.append(f"{statement.origin} names the settings {statement.value[:200]!a}, {problem}")
+                self.problems.setdefault(f"the settings {statement.value[:200]!a}, {problem}", []).append(
+                    statement.origin
+                )
             else:
                 yield Answer(statement.value, f"{statement.origin} names them")
 
@@ -139,15 +144,14 @@ class _SettingsFinder:
         return Answer(
             None,
             f"{path} works it out when the site starts",
-            sorted(options, key=lambda name: (is_development(name), [name] != unset, not is_production(name))),
+            _sorted(options, unset),
             f"{path} works out its settings module when the site starts{which}.",
         )
 
     def by_manage(self, path: str) -> list[Answer]:
         """What manage.py says; of several, a developer's last."""
         source = self.repository.source(path)
-        names = sorted(source.settings, key=lambda name: (is_development(name), name not in source.settings_unset))
-        return list(self.stated([Statement(name, path) for name in names]))
+        return list(self.stated([Statement(name, path) for name in _sorted(source.settings, source.settings_unset)]))
 
     def by_place(self) -> Answer:
         """Nobody names them: "settings" beside wsgi.py or above, or "production" in it, else the only one."""
@@ -155,12 +159,14 @@ class _SettingsFinder:
         usual = [".".join([*package[:length], "settings"]) for length in range(len(package), -1, -1)]
         paths = [path for path in self.modules.files if re.search(r"(^|/)settings(\.py|/__init__\.py)$", path)]
         only = [module.name for path in paths if (module := self.modules.named(path))] if len(paths) == 1 else []
-        for name in [*usual, *(f"{name}.{word}" for name in usual for word in PRODUCTION), *only]:
-            module = self.modules.find(name)
-            if module and self._holds_settings(module):
-                unsure = f"Nothing names the settings module: {name} is taken."
-                return Answer(name, f"{module.path} is where settings usually are", unsure=unsure)
-        return Answer(None, "nothing names them", unsure="No settings module was found.")
+        places = [*usual, *(f"{name}.{word}" for name in usual for word in PRODUCTION), *only]
+        found = self._holding_settings(self.modules.find(name) for name in places)
+        if found:
+            unsure = "" if self.problems else f"Nothing names the settings module: {found[0].name} is taken."
+            return Answer(found[0].name, f"{found[0].path} is where settings usually are", unsure=unsure)
+        inside = (self.modules.named(path) for path in self.modules.files if "/settings/" in f"/{path}")
+        options = _sorted([module.name for module in self._holding_settings(inside)])
+        return Answer(None, "nothing names them", options, "" if self.problems else "No settings module was found.")
 
     def better(self, name: str, others: list[str]) -> list[str]:
         """Of the others, and of the settings beside these, those that fit a deployment better, the best first."""
@@ -168,12 +174,13 @@ class _SettingsFinder:
         if module is None:
             return []
         own = {part.path for part in self.modules.chain(module)}
-        beside = [other for other in self.modules.siblings(module) if self._holds_settings(other)]
+        beside = self._holding_settings(self.modules.siblings(module))
         return better(name, [*others, *(other.name for other in beside if other.path not in own)])
 
-    def _holds_settings(self, module: Module) -> bool:
-        source = self.repository.source(module.path)
-        return bool(source.star_imports or source.words & SETTINGS_WORDS)
+    def _holding_settings(self, modules: Iterable[Module | None]) -> list[Module]:
+        """Those that may well be settings: they set some, or take all from others."""
+        sources = [(module, self.repository.source(module.path)) for module in modules if module]
+        return [module for module, source in sources if source.star_imports or source.words & SETTINGS_WORDS]
 
     def _usable(self, names: list[str]) -> list[str]:
         return [name for name in names if not self._problem(name)]
@@ -186,3 +193,9 @@ class _SettingsFinder:
         if module.base not in {*self.modules.bases, self.application.module.base}:
             return f"which can only be imported from {module.base}/"
         return "which is empty" if self.modules.is_empty(module) else None
+
+
+def _sorted(names: Sequence[str], unset: Sequence[str] = ()) -> list[str]:
+    """The best first; `unset` are those that are left where no config var is set."""
+    certain = unset if len(unset) == 1 else ()
+    return sorted(names, key=lambda name: (is_development(name), name not in certain, not is_production(name)))

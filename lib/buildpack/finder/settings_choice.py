@@ -62,10 +62,7 @@ def choose_settings(
     names = [name for answer in answers for name in answer.names]
     preferred = finder.better(names[0], names[1:]) if names else []
     advice = set_config_var(SETTINGS, [*preferred, *names, "mysite.settings"][0])
-    warnings = [
-        f"{' and '.join(origins)} {'names' if len(origins) == 1 else 'name'} {problem}: ignored. To choose others: {advice}"
-        for problem, origins in finder.problems.items()
-    ]
+    warnings = [f"{problem}: ignored. To choose others: {advice}" for problem in finder.problems()]
     if taken.unsure:
         warnings.append(f"{taken.unsure} To choose: {advice}")
     if taken.module and preferred:
@@ -98,23 +95,30 @@ def _from_config_var(modules: Modules, config: Statement) -> str:
 
 
 class _SettingsFinder:
-    """What each source says. `problems` collects what is named but can't be used, and who names it."""
+    """What each source says."""
 
     def __init__(self, modules: Modules, application: Application) -> None:
         self.modules = modules
         self.repository = modules.repository
         self.application = application
-        self.problems: dict[str, list[str]] = {}
+        self.unusable: dict[str, list[str]] = {}
+        """What is wrong with a name: who names it."""
 
     def stated(self, statements: list[Statement]) -> Iterator[Answer]:
         """What the deployment's files say."""
         for statement in statements:
             if problem := self._problem(statement.value):
-                self.problems.setdefault(f"the settings {statement.value[:200]!a}, {problem}", []).append(
-                    statement.origin
-                )
+                what = f"the settings {statement.value[:200]!a}, {problem}"
+                self.unusable.setdefault(what, []).append(statement.origin)
             else:
                 yield Answer(statement.value, f"{statement.origin} names them")
+
+    def problems(self) -> list[str]:
+        """What is named but can't be used, and by whom."""
+        return [
+            f"{' and '.join(origins)} {'name' if len(origins) > 1 else 'names'} {what}"
+            for what, origins in self.unusable.items()
+        ]
 
     def by_wsgi(self) -> list[Answer]:
         """What the first WSGI module that says anything of the settings says."""
@@ -162,11 +166,11 @@ class _SettingsFinder:
         places = [*usual, *(f"{name}.{word}" for name in usual for word in PRODUCTION), *only]
         found = self._holding_settings(self.modules.find(name) for name in places)
         if found:
-            unsure = "" if self.problems else f"Nothing names the settings module: {found[0].name} is taken."
+            unsure = "" if self.unusable else f"Nothing names the settings module: {found[0].name} is taken."
             return Answer(found[0].name, f"{found[0].path} is where settings usually are", unsure=unsure)
         inside = (self.modules.named(path) for path in self.modules.files if "/settings/" in f"/{path}")
         options = _sorted([module.name for module in self._holding_settings(inside)])
-        return Answer(None, "nothing names them", options, "" if self.problems else "No settings module was found.")
+        return Answer(None, "nothing names them", options, "" if self.unusable else "No settings module was found.")
 
     def better(self, name: str, others: list[str]) -> list[str]:
         """Of the others, and of the settings beside these, those that fit a deployment better, the best first."""

@@ -38,8 +38,9 @@ ROOT = Path(__file__).resolve().parents[1]
 AS_USER = [str(Path(__file__).with_name("as_user.sh"))]
 LEAVE_NOTHING = [sys.executable, str(Path(__file__).with_name("leftovers.py"))]  # as_user.sh does it too
 DEBIAN_SHUNIT2 = ROOT / ".tools/debian/usr/bin/shunit2"
-# A file's tests stay together, for its fixtures. test/integration comes first, as it takes longest.
-OPTIONS = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+# A file's tests stay together, for its fixtures. test/integration comes first, as it takes longest. Tests mostly wait:
+# two CPUs have time for three.
+OPTIONS = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 MAY_SKIP = ("opt-in: ", "needs Python 3.", "needs Chromium")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -142,6 +143,11 @@ def run_pytest(files: list[Path], marks: str, *, as_user: bool) -> Totals:
     return Totals(passed, max(failed, int(bool(status))), skipped)
 
 
+def needs_root(path: Path, *, slow: bool) -> bool:
+    """Whether a file has tests that root has to run; collecting all the others takes its time."""
+    return bool(re.search(r"\bmark\.(root|server)\b" if slow else r"\bmark\.root\b", path.read_text(encoding="utf-8")))
+
+
 def run_all(name: str, *, slow: bool) -> Totals:
     """Run the suites beside pytest, for both wait a lot; then what root has to run."""
     totals = Totals()
@@ -158,7 +164,7 @@ def run_all(name: str, *, slow: bool) -> Totals:
                 totals.add(one.result())
         finally:
             beside.shutdown(cancel_futures=True)
-    if files and os.getuid() == 0:
+    if os.getuid() == 0 and (files := [path for path in files if needs_root(path, slow=slow)]):
         print("\nAs root", flush=True)
         totals.add(run_pytest(files, "root or server" if slow else "root", as_user=False))
     return totals

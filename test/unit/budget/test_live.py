@@ -178,10 +178,16 @@ class Server:
     limit: int
     held: dict[str, int] = field(default_factory=dict)
 
-    def connect(self, name: str, wanted: int) -> None:
-        """Open connections up to `wanted`, as busy threads do, or as many as there is room for; close the surplus."""
-        free = self.limit - sum(self.held.values())
-        self.held[name] = min(wanted, self.held.get(name, 0) + max(0, free))
+    def connect(self, name: str, wanted: int) -> bool:
+        """Open connections up to `wanted`, as busy threads do, or as many as there is room for; close the surplus.
+
+        True if they are as many as wanted.
+        """
+        held = self.held.get(name, 0)
+        if held != wanted:
+            free = self.limit - sum(self.held.values())
+            self.held[name] = min(wanted, held + max(0, free))
+        return self.held[name] == wanted
 
 
 @dataclass
@@ -191,7 +197,7 @@ class Running:
 
 
 class Formation:
-    """Dynos whose threads are all busy, on one server; a second at a time."""
+    """Dynos whose threads are all busy, on one server; a second at a time, as long as something happens."""
 
     def __init__(self, limit: int, seed: int) -> None:
         self.server, self.random, self.now = Server(limit), random.Random(seed), 0.0
@@ -215,12 +221,15 @@ class Formation:
         until = self.now + seconds
         while self.now < until:
             self.now += 1.0
+            waiting = False
             for name in self.random.sample(list(self.dynos), len(self.dynos)):
                 one = self.dynos[name].live
                 if self.now >= one.next_look:
                     self.look(name, one)
                 processes, threads = size_of(one)
-                self.server.connect(name, processes * threads)
+                waiting |= not self.server.connect(name, processes * threads)
+            if not waiting:  # nothing happens before the next look
+                self.now = max(self.now, min(until, min(one.live.next_look for one in self.dynos.values()) - 1.0))
 
     def look(self, name: str, one: LiveBudget) -> None:
         """On a connection that the dyno has; without one the look fails, as the role is full."""

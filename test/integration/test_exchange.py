@@ -227,38 +227,40 @@ def test_sigterm_closes_them_after_the_answer(app: Path, connect: Connect) -> No
         assert server.wait() == 0
 
 
-def test_kills_lose_only_what_the_dead_had(app: Path) -> None:
-    """Clients with kept connections, one worker killed after the other: each gets an answer or a closed connection."""
+@pytest.mark.parametrize(("requests", "kills"), [(2_000, 12), pytest.param(200_000, 60, marks=pytest.mark.slow)])
+def test_kills_lose_only_what_the_dead_had(app: Path, requests: int, kills: int) -> None:
+    """Workers retire, and one after the other is killed: clients get an answer or a closed connection, none waits."""
     stop = threading.Event()
-    answered: list[int] = []
+    answered = [0] * 12
     failures: list[str] = []
 
-    def client(port: int) -> None:
+    def client(number: int, port: int) -> None:
         try:
             while not stop.is_set():
                 with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), 60) as one:
                     stream = one.makefile("rb")
                     one.sendall(GET % b"/")
                     while not stop.is_set() and answer_on(stream):
-                        answered.append(1)
+                        answered[number] += 1
                         one.sendall(GET % b"/")
         except Exception as error:
             failures.append(repr(error))
 
-    with boot(app, "--processes=3", "--threads=2", "app:application") as server:
+    with boot(app, "--processes=3", "--threads=2", "--max-requests=700", "app:application") as server:
         before = descriptors(server.pid)
-        threads = [threading.Thread(target=client, args=(server.port,)) for _ in range(12)]
+        threads = [threading.Thread(target=client, args=(number, server.port)) for number in range(len(answered))]
         for thread in threads:
             thread.start()
-        for number in range(1, 15):
-            eventually(lambda: len(server.children()) == 3)
-            os.kill(server.children()[number % 3], signal.SIGKILL)
-            server.wait_for("at=worker-exit", number)
+        for kill in range(1, kills + 1):
+            due = requests * kill // kills
+            eventually(lambda due=due: failures or sum(answered) >= due)
+            eventually(server.children)
+            os.kill(server.children()[kill % len(server.children())], signal.SIGKILL)
+            server.wait_for("signal=SIGKILL", kill)
         stop.set()
         for thread in threads:
             thread.join()
         assert not failures
-        assert len(answered) > 100
         assert "Traceback" not in server.log
         eventually(lambda: len(server.children()) == 3)
         assert descriptors(server.pid) == before

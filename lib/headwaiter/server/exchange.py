@@ -142,10 +142,12 @@ class Slot:
     def take(self, number: int | None = None) -> Handed | None:
         """Take a connection out of the inbox, or that of slot `number`; None when it's empty."""
         number = self.number if number is None else number
-        try:
-            data, fds, _, _ = recv_fds(self._inboxes[number][0], MESSAGE_BYTES, 1, _CLOSE_ON_EXEC)
-        except OSError:  # it's empty: here a word that two wrote at once, as line 4 may, is put right
-            self._taken[number] = sum(self._sent[number :: self._count])
-            return None
-        self._taken[number] += 1
+        fds: list[int] = []
+        while not fds:  # the kernel closes a connection for which this process has no file descriptor left
+            try:
+                data, fds, _, _ = recv_fds(self._inboxes[number][0], MESSAGE_BYTES, 1, _CLOSE_ON_EXEC)
+            except OSError:  # it's empty: here a word that two wrote at once, as line 4 may, is put right
+                self._taken[number] = sum(self._sent[number :: self._count])
+                return None
+            self._taken[number] += 1
         return Handed(fds[0], *marshal.loads(data))  # noqa: S302  # written by put()

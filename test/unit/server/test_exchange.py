@@ -151,6 +151,28 @@ def test_a_worker_that_leaves_meanwhile_gets_nothing(
     assert answers(handed, client)
 
 
+def test_a_connection_that_arrives_without_its_descriptor_is_skipped(
+    slots: list[Slot], ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel closes it where the process may open no more files; the next one is served."""
+    ours, client = ends
+    for _ in range(2):
+        slots[0].put(1, Handed(ours.fileno(), 0, ADDRESS))
+    real = exchange.recv_fds
+
+    def without(*arguments: object) -> tuple[bytes, list[int], int, object]:
+        monkeypatch.setattr(exchange, "recv_fds", real)
+        data, fds, flags, address = real(*arguments)  # type: ignore[arg-type]
+        os.close(fds[0])
+        return data, [], flags, address
+
+    monkeypatch.setattr(exchange, "recv_fds", without)
+    handed = slots[1].take()
+    assert handed
+    assert answers(handed, client)
+    assert slots[1].take() is None
+
+
 def test_what_a_dead_worker_has_not_taken_goes_to_the_others(
     shared: Exchange, slots: list[Slot], ends: tuple[socket.socket, socket.socket]
 ) -> None:

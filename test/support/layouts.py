@@ -589,24 +589,35 @@ SETTINGS_MODULES = [
             {**layered("config.settings.local", "x"), "config/wsgi.py": wsgi_with(lines)},
             (".", "config.wsgi:application", None),
             ["DJANGO_SETTINGS_MODULE=config.settings.production", "DJANGO_SETTINGS_MODULE=config.settings.local"],
-            f"works out its settings module when the site starts: {which}",
+            f"works out its settings module when the site starts{which}",
         )
         for name, lines, which in [
             (
                 "on_a_dyno",
                 'env = "production" if os.environ.get("DYNO") else "local"\n' + ENVIRON + 'f"config.settings.{env}"',
-                "config.settings.production, unless",
+                ": config.settings.production, unless",
             ),
-            ("first_branch", branches("os.environ.get('DEBUG')"), "config.settings.production, unless"),
-            ("not_in", branches("'PRODUCTION' not in os.environ"), "config.settings.local, unless"),
-            ("compared", branches("os.getenv('ENV', 'dev').lower() == 'dev'"), "config.settings.local, unless"),
+            ("first_branch", branches("os.environ.get('DEBUG')"), ": config.settings.production, unless"),
+            ("not_in", branches("'PRODUCTION' not in os.environ"), ": config.settings.local, unless"),
+            ("compared", branches("os.getenv('ENV', 'dev').lower() == 'dev'"), ": config.settings.local, unless"),
             (
                 "either",
                 branches("os.getenv('A') or os.getenv('B') in ('x', 'y')"),
-                "config.settings.production, unless",
+                ": config.settings.production, unless",
             ),
-            ("name", "DEBUG = bool(os.getenv('DEBUG'))\n" + branches("not DEBUG"), "config.settings.local, unless"),
-            ("host", branches("socket.gethostname() == 'mine'"), "one of config.settings.local, config.settings.prod"),
+            ("name", "DEBUG = bool(os.getenv('DEBUG'))\n" + branches("not DEBUG"), ": config.settings.local, unless"),
+            (
+                "default",
+                "mode = 'production' if os.getenv('A', 'x').strip() in {'y'} else 'local'\n"
+                + ENVIRON
+                + "os.getenv('DJANGO_SETTINGS_MODULE', f'config.settings.{mode}')",
+                ": config.settings.local, unless",
+            ),
+            (
+                "host",
+                branches("socket.gethostname() == 'mine'"),
+                ", such as config.settings.local, config.settings.prod",
+            ),
         ]
     ),
     Layout(
@@ -619,6 +630,42 @@ SETTINGS_MODULES = [
         ["DJANGO_SETTINGS_MODULE=config.settings.production", "DJANGO_SETTINGS_MODULE=config.settings.local"],
         "config.settings.local, unless a config var says otherwise. To choose: "
         "heroku config:set DJANGO_SETTINGS_MODULE=config.settings.production",
+    ),
+    Layout(
+        "worked_out_without_default",
+        {
+            **layered("config.settings.production", "x"),
+            "config/wsgi.py": wsgi_with(
+                "env = 'local' if os.getenv('DEBUG') else os.getenv('ENV')\n" + ENVIRON + 'f"config.settings.{env}"'
+            ),
+        },
+        (".", "config.wsgi:application", None),
+        ["DJANGO_SETTINGS_MODULE=config.settings.production", "DJANGO_SETTINGS_MODULE=config.settings.local"],
+        "when the site starts, such as config.settings.local. To choose: "
+        "heroku config:set DJANGO_SETTINGS_MODULE=config.settings.production",
+    ),
+    Layout(
+        "default_then_itself",
+        {
+            **site(),
+            "shop/wsgi.py": wsgi_with(
+                "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n"
+                f"if os.getenv('DJANGO_SETTINGS_MODULE'):\n    {ENVIRON}os.getenv('DJANGO_SETTINGS_MODULE')"
+            ),
+        },
+        SHOP,
+    ),
+    Layout(
+        "itself_or_in_an_exception_handler",
+        {
+            **site(),
+            "shop/wsgi.py": wsgi_with(
+                "try:\n    name = os.environ['DJANGO_SETTINGS_MODULE']\nexcept KeyError:\n    name = 'shop.settings'\n"
+                + ENVIRON
+                + "name"
+            ),
+        },
+        SHOP,
     ),
     Layout(
         "worked_out_from_nothing",

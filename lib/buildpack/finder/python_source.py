@@ -100,7 +100,7 @@ def read_source(text: str) -> Source:
         return read_lines(text)
     source = _Reader(tree).source
     source.settings_unset = source.settings
-    if len(source.settings) > 1:
+    if source.settings_computed:
         with contextlib.suppress(RecursionError):
             source.settings_unset = _Reader(without_config_vars(tree)).source.settings
     return source

@@ -142,7 +142,7 @@ class _SettingsFinder:
     def _at_start(self, path: str, source: Source) -> Answer:
         """What a file works out when it starts can't be known now; a fixed value would override it."""
         unset, options = self._usable(source.settings_unset), self._usable(source.settings)
-        which = f": one of {', '.join(options)}" if options else ""
+        which = f", such as {', '.join(options)}" if options else ""
         if len(unset) == 1:
             which = f": {unset[0]}, unless a config var says otherwise"
         return Answer(

@@ -12,9 +12,20 @@ import psycopg
 SHOP = Path(__file__).parents[1] / "fixtures" / "shop"
 APPLICATION = "shop.wsgi:application"
 ON_1X = {"DYNO_RAM": "512"}
+LATE = ("no answer in 3 s", "no answer in time")
 
 
 def plan(env: dict[str, str], application: str = APPLICATION) -> dict[str, Any]:
+    """`headwaiter plan --json` in the shop, again where this machine was too busy to answer within its 3 seconds."""
+    found = plan_once(env, application)
+    for _ in range(9):
+        if not any((database["answer"] or "") in LATE for database in found["databases"]):
+            break
+        found = plan_once(env, application)
+    return found
+
+
+def plan_once(env: dict[str, str], application: str = APPLICATION) -> dict[str, Any]:
     """`headwaiter plan --json` in the shop, on a dyno of 512 MB."""
     done = boot.run(SHOP, "plan", "--json", application, env={**ON_1X, **env})
     assert done.returncode == 0, done.stderr

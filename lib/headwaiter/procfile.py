@@ -38,7 +38,7 @@ WRAPPERS = (
     "use-pgbouncer",
 )
 MANAGERS = ("foreman", "honcho", "make", "npm", "overmind", "supervisord", "yarn")
-APPLICATION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(:[A-Za-z_][\w.]*)?(?:\(\))?", re.ASCII)
+APPLICATION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(:[A-Za-z_][\w.]*)?", re.ASCII)
 FILES = (".cfg", ".conf", ".ini", ".json", ".log", ".py", ".sock", ".toml", ".xml", ".yaml", ".yml")
 MOST_CHARACTERS = 4096
 
@@ -94,15 +94,13 @@ def understand(command: str) -> Web:
 
 
 def _applications(words: list[str]) -> tuple[str, ...]:
-    values = [re.sub(r"^--(module|wsgi)=", "", word) for word in words]  # uwsgi's options
-    return tuple(
-        word.removesuffix("()")
-        for word in values
-        if APPLICATION.fullmatch(word)
-        and (":" in word or "wsgi" in word)
-        and not word.endswith(FILES)
-        and not word.startswith("python:")  # gunicorn's configuration
-    )
+    found = []
+    for before, word in zip(["", *words], words, strict=False):
+        name = re.sub(r"^--(module|wsgi)=", "", word).removesuffix("()")  # uwsgi's options
+        other = before == "--interface" or name.startswith("python:") or name.endswith(FILES)  # granian's, gunicorn's
+        if APPLICATION.fullmatch(name) and (":" in name or "wsgi" in name) and not other:
+            found.append(name)
+    return tuple(found)
 
 
 def _wrapper(before: list[str]) -> str:

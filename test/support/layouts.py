@@ -268,7 +268,7 @@ APPLICATIONS = [
             ),
             ("uvicorn", "uvicorn old.asgi:application", "names old.asgi:application"),
             ("uwsgi", "uwsgi --http=:$PORT --module=old.wsgi:app", "names old.wsgi:app,"),
-            ("granian", "granian --interface wsgi old.wsgi:application", "names old.wsgi:application"),
+            ("granian", "granian old.wsgi:application --interface wsgi", "names old.wsgi:application"),
             ("headwaiter", "headwaiter shop.wsgi:app", "names shop.wsgi:app,"),
         ]
     ),
@@ -290,6 +290,7 @@ APPLICATIONS = [
             ("file", "gunicorn --config wsgi.conf.py"),
             ("python", "gunicorn -c python:gunicorn_conf"),
             ("log", "gunicorn --access-logfile wsgi.log shop.wsgi"),
+            ("path", 'gunicorn --pythonpath="$PWD/shop" wsgi:application'),
             ("attribute", "headwaiter shop.wsgi.application"),
             ("interface", "granian --interface wsgi shop.wsgi:application"),
         ]

@@ -61,14 +61,23 @@ def on_procfile(modules: Modules, chosen: Application) -> list[str]:
     """A web process that names what isn't there, whatever its server; headwaiter's also one that names another."""
     web = web_process(modules.repository)
     there = [f"{served[0].name}:{served[1]}" for word in web.applications if (served := modules.served(word))]
-    if web.applications and not there:
+    if web.applications and all(is_gone(modules, word) for word in web.applications):
         place = "the repository" if modules.directory == "." else shown(modules.directory)
-        problem = f"{web.applications[-1]}, which isn't in {place}. Unless a package brings it, the dyno doesn't boot."
+        problem = f"{web.applications[0]}, which isn't in {place}. Unless a package brings it, the dyno doesn't boot."
     elif there and web.server == "headwaiter" and chosen.name not in there:
         problem = f"{there[0]}, but the build found {chosen.name}: the Procfile wins."
     else:
         return []
     return [f"The Procfile's web process names {problem} In the Procfile, name this instead: {chosen.name}"]
+
+
+def is_gone(modules: Modules, word: str) -> bool:
+    """Whether a server's argument names no module of the repository, or an attribute that the module lacks."""
+    if modules.served(word):
+        return False
+    name = word.partition(":")[0]
+    endings = tuple(f"/{name.replace('.', '/')}{suffix}" for suffix in (".py", "/__init__.py"))
+    return bool(modules.find(name)) or not any(f"/{path}".endswith(endings) for path in modules.repository.python_files)
 
 
 def on_what_heroku_passes_over(repository: Repository) -> list[str]:

@@ -39,7 +39,7 @@ def _cases(quick: bool) -> dict[str, Case]:
 
 def _at_random(processes: int, threads: int, rate: float, quick: bool, **slow: Any) -> dict[str, dict[str, Any]]:
     """Medians over repetitions with the same arrivals for every server; the ratio is p95 against REFERENCE."""
-    seconds, seeds = (4.0, range(1)) if quick else (8.0, range(3))
+    seconds, seeds = (4.0, range(1)) if quick else (5.0, range(3))
     rounds: list[dict[str, dict[str, Any]]] = []
     for seed in seeds:
         found = {}
@@ -63,7 +63,7 @@ def run(quick: bool) -> dict[str, Any]:
     closed, at_random = {}, {}
     with menu_database.database() as url:
         for name, case in _cases(quick).items():
-            closed[name] = throughput.measure(case, SERVERS, url, 2 if quick else 5)
+            closed[name] = throughput.measure(case, SERVERS, url, 2 if quick else 4)
             throughput.show(name, closed[name])
     for size in ("2 x 5",) if quick else SIZES:
         rate = SHARE * closed[f"page, {size}, 16 kept"][REFERENCE]["rps"]

@@ -83,11 +83,12 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    assert process.stdout is not None
-    for line in process.stdout:
-        output.append(line.decode(errors="replace").rstrip())
-        say(f"       {output[-1]}")
-    if process.wait():
+    with process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            output.append(line.decode(errors="replace").rstrip())
+            say(f"       {output[-1]}")
+    if process.returncode:
         sys.exit(f" !     Error: {' '.join(command[:4])} failed with status {process.returncode}.{advice(output)}")
 
 

@@ -39,9 +39,11 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def slug(tmp_path_factory: pytest.TempPathFactory) -> heroku.Slug:
-    """The sample site, built once."""
+    """The sample site, built and released once."""
     folder = tmp_path_factory.mktemp("built")
-    return heroku.build(SAMPLE, folder / "app", cache_dir=folder / "cache", python=sys.executable)
+    made = heroku.build(SAMPLE, folder / "app", cache_dir=folder / "cache", python=sys.executable)
+    assert heroku.start_dyno(made, made.process_types["release"], name="release.1").wait() == 0
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,6 @@ def tree(directory: Path) -> dict[str, str]:
 def test_the_released_command_serves_pages_from_the_moved_slug(slug: heroku.Slug) -> None:
     """Release phase, a page from the database, a static file, the visitor's scheme behind the router."""
     assert slug.process_types["web"] == "headwaiter guestbook.wsgi:application"
-    assert heroku.start_dyno(slug, slug.process_types["release"], name="release.1").wait() == 0
     with booted(slug, slug.process_types["web"]) as address:
         page, _ = get(address)
         assert "Nobody has signed yet." in page

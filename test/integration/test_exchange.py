@@ -27,6 +27,8 @@ def application(environ, start_response):
         while not os.path.exists("go"):
             time.sleep(0.01)
     body = str(os.getpid()).encode()
+    if environ["PATH_INFO"] == "/address":
+        body = f"{environ['REMOTE_ADDR']} {environ['REMOTE_PORT']}".encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """
@@ -123,6 +125,8 @@ def test_a_kept_connection_goes_where_a_thread_is_free(app: Path, connect: Conne
         (app / "go").touch()
         assert int(read_answer(first)[2]) == busy
         assert ask(second) == other, "it has no reason to go back"
+        second.sendall(GET % b"/address")
+        assert read_answer(second)[2].decode() == "{} {}".format(*second.getsockname())
         assert ask(third) == busy
         assert server.stop() == 0
 
@@ -203,6 +207,23 @@ def test_what_a_stopped_worker_was_given_is_served_when_it_dies(app: Path, conne
         assert int(read_answer(second)[2]) != other
 
 
+def test_a_drain_of_all_passes_nothing_on(app: Path, connect: Connect) -> None:
+    """A sibling that hangs looks as if it had nothing to do."""
+    with boot(app, *TWO) as server:
+        busy, (first, second) = connections_of_one(connect, server.port, 2)
+        (other,) = set(server.children()) - {busy}
+        hold(app, first, "first")
+        os.kill(other, signal.SIGSTOP)
+        server.signal()
+        server.wait_for("at=drain")
+        second.sendall(GET % b"/")
+        (app / "go").touch()
+        for client in (first, second):
+            _, headers, body = read_answer(client)
+            assert (int(body), headers["connection"]) == (busy, "close")
+        os.kill(other, signal.SIGCONT)
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_kept_connections_outlive_their_process(app: Path, connect: Connect, processes: int) -> None:
     """A worker that retires gives them to its successor or to a sibling; no client notices."""
@@ -213,6 +234,21 @@ def test_kept_connections_outlive_their_process(app: Path, connect: Connect, pro
             pids |= {ask(client) for client in clients}
         server.wait_for("Retired in order", 3)
         assert server.stop() == 0
+
+
+def test_connections_that_say_nothing_outlive_their_process(app: Path, connect: Connect) -> None:
+    """They are handed over at once; their first request goes where a thread is free, like any other."""
+    with boot(app, *TWO) as server:
+        old, clients = connections_of_one(connect, server.port, 4)
+        os.kill(old, signal.SIGTERM)
+        server.wait_for("Retired in order")
+        eventually(lambda: len(server.children()) == 2)
+        hold(app, clients[0], "first")
+        pids = {ask(client) for client in clients[1:]}
+        assert len(pids) == 1
+        assert old not in pids
+        (app / "go").touch()
+        assert int(read_answer(clients[0])[2]) not in pids
 
 
 def test_sigterm_closes_them_after_the_answer(app: Path, connect: Connect) -> None:
@@ -262,6 +298,5 @@ def test_kills_lose_only_what_the_dead_had(app: Path, requests: int, kills: int)
             thread.join()
         assert not failures
         assert "Traceback" not in server.log
-        eventually(lambda: len(server.children()) == 3)
-        assert descriptors(server.pid) == before
+        eventually(lambda: descriptors(server.pid) == before, "the main process has as many descriptors as before")
         eventually(lambda: not any(connections(pid) for pid in server.children()))

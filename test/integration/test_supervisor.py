@@ -35,6 +35,7 @@ def application(environ, start_response):
     body = {
         "/pid": str(os.getpid()), "/parent": str(os.getppid()), "/address": environ["REMOTE_ADDR"],
         "/files": str(__import__("resource").getrlimit(7)), "/mask": str(signal.pthread_sigmask(0, [])),
+        "/interval": str(__import__("sys").getswitchinterval()),
         "/multi": str(environ["wsgi.multiprocess"]), "/port": environ["SERVER_PORT"],
     }.get(path, "ok").encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
@@ -351,6 +352,12 @@ def test_signals_are_not_blocked_in_the_workers_and_files_are_plenty(app: Path) 
         server.wait_for("at=worker-exit")
         eventually(lambda: len(server.children()) == 2)
         assert {server.get("/mask").text for _ in range(20)} <= {"set()", "[]"}
+
+
+def test_short_requests_may_run_to_their_end(app: Path) -> None:
+    """Python's own interval would interrupt them."""
+    with boot(app, "app:application") as server:
+        assert float(server.get("/interval").text) == 0.02
 
 
 def test_workers_over_their_request_count_are_replaced_one_at_a_time(app: Path) -> None:

@@ -101,11 +101,11 @@ class Acceptor:
 
     def adopt(self, connection: socket.socket, address: Any, *, handed_over: bool = False) -> None:
         """Serve `connection` of the client at `address`, and read what it already sent."""
-        if self.connections.count() >= self.connections.limit:
-            self.housekeeping.make_room()
         channel = Channel(self, connection, address, self.adj, self.connections)
         channel.handed_over = handed_over
         self.connections.loop.react(channel, IN)
+        if self.connections.count() > self.connections.limit:
+            self.housekeeping.make_room()
 
     def _failed(self, error: OSError) -> None:
         """Make room after accept() failed, most likely for want of file descriptors; wait a little if that can't be."""
@@ -135,6 +135,12 @@ class Inbox:
         """Take all that is there."""
         while handed := self.slot.take():
             self.servers[handed.listener].adopt(_socket(fileno=handed.fd), handed.address, handed_over=True)
+        if self.slot.lost:
+            log.line(
+                "warning", msg="No file descriptor was left for connections of other workers.", lost=self.slot.lost
+            )
+            self.slot.lost = 0
+            self.servers[0].housekeeping.make_room()
 
 
 class TcpServer(Acceptor, TcpWSGIServer):  # type: ignore[misc]  # waitress has no types

@@ -70,14 +70,21 @@ class Connections:
         """Tell whether answers end their connection: when draining, unless another worker takes it afterwards."""
         return self.draining and (self.slot is None or self.slot.less_busy() is None)
 
-    def pass_on(self, channel: Channel) -> bool:
-        """Give the idle `channel` to a less busy worker, if there is one, and tell whether it has gone."""
+    def better_place(self, channel: Channel) -> int | None:
+        """Return the slot of a worker that is to serve the next request of `channel`; None when it's this one."""
+        if self.slot is None:
+            return None
+        # Where a thread rests, one request less elsewhere isn't worth the move. The thread that has just answered on
+        # this connection still counts as busy, and rests at once unless requests wait.
+        ends = channel.in_thread
+        rests = self.pool.resting or (ends and not self.pool.queue)
+        return self.slot.less_busy(int(ends) + bool(rests))
+
+    def pass_on(self, channel: Channel, to: int) -> bool:
+        """Give the idle `channel` to the worker in slot `to`, and tell whether it has gone."""
         if self.slot is None or channel.fd is None:
             return False
-        # The thread that has just answered on this connection still counts as busy. A thread that rests is near, and
-        # moving costs a system call on either side: that's worth it only for a difference of two.
-        margin = 2 if channel.in_thread else 1 if self.pool.resting else 0
-        if not self.slot.pass_on(Handed(channel.fd, channel.server.number, channel.addr), margin):
+        if not self.slot.pass_on(Handed(channel.fd, channel.server.number, channel.addr), to):
             return False
         channel.handle_close()
         return True
@@ -98,7 +105,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     request: Any = None  # what has come of the next request
     serving: Any = None  # the request that a pool thread answers now, or answered last
     bytes_in = 0
-    handed_over = False  # by another worker
+    handed_over = False  # by another worker, and not read yet
     in_thread = False  # a pool thread is in service()
     rate_from = 0.0  # since when, and from which count, bytes_in is measured against the minimum rate
     rate_bytes = 0
@@ -181,11 +188,15 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             self.handle_close()
 
     def _moves_on(self) -> bool:
-        """Pass this connection on before its next request is read; one that was handed over is read here first."""
-        return self.idle() and (self.bytes_in > 0 or not self.handed_over) and self.connections.pass_on(self)
+        """Pass this connection on, if its next request has come; one that was handed over is read here first."""
+        if self.handed_over or not self.idle():
+            return False
+        to = self.connections.better_place(self)
+        return to is not None and self.talks() and self.connections.pass_on(self, to)
 
     def handle_read(self) -> None:
         """Read once what is there."""
+        self.handed_over = False
         try:
             data = self.socket.recv(self.adj.recv_bytes)
         except (BlockingIOError, InterruptedError):

@@ -50,6 +50,7 @@ class Drain:
         now = time.monotonic()
         if self.listening:
             self._take_last_connections(now)
+        self._pass_on_idle()
         self._close_quiet(now)
         if now >= self.deadline:
             self._cut(now)
@@ -91,12 +92,16 @@ class Drain:
         for server in self.servers:
             server.stop_listening()
 
+    def _pass_on_idle(self) -> None:
+        """Give the connections that wait for their next request to the workers that stay, if some do."""
+        for channel in self.connections.all() if self.connections.slot else ():
+            to = self.connections.better_place(channel) if channel.idle() else None
+            if to is not None:
+                self.connections.pass_on(channel, to)
+
     def _close_quiet(self, now: float) -> None:
         """Close connections without a request. Not at once: one that is in use may just be sending its next."""
         wall = time.time()
-        for channel in self.connections.all() if self.connections.slot else ():
-            if channel.idle():
-                self.connections.pass_on(channel)
         if now - self.began < QUIET_SECONDS:
             return
         for channel in self.connections.all():

@@ -25,7 +25,7 @@ from socket import recv_fds, send_fds  # gevent and eventlet replace them later
 from typing import Any, NamedTuple
 
 NOT_SERVING = 1 << 32  # as a load: more than any
-SLOTS_PER_PROCESS = 4  # workers that drain keep theirs, while their successors have others
+SLOTS_PER_PROCESS = 2  # a worker that drains keeps its slot while its successor has another
 FEWEST_SLOTS = 8  # the number of processes may grow later
 MESSAGE_BYTES = 1024
 _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
@@ -39,6 +39,13 @@ class Handed(NamedTuple):
     address: Any
 
 
+class Box(NamedTuple):
+    """An inbox: its owner reads from one end, the others write to the other."""
+
+    out: socket.socket
+    into: socket.socket
+
+
 class Exchange:
     """What all processes share. Each word of the scoreboard has one writer."""
 
@@ -47,11 +54,11 @@ class Exchange:
         with contextlib.ExitStack() as undo:
             self.inboxes = []
             for _ in range(slots):
-                pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-                for end in pair:
+                box = Box(*socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+                for end in box:
                     undo.callback(end.close)
                     end.setblocking(False)
-                self.inboxes.append(pair)
+                self.inboxes.append(box)
             undo.pop_all()
         words = memoryview(mmap.mmap(-1, 8 * slots * (slots + 2))).cast("Q")
         self.loads = words[:slots]  # requests that run or wait for a thread
@@ -67,11 +74,12 @@ class Exchange:
 
     def release(self, slot: Slot) -> None:
         """Take back the slot of a worker that has ended; pass on what is in its inbox or leave it to the next owner."""
-        slot.close()
-        while slot.less_busy() is not None and (handed := slot.take()):
-            if not slot.pass_on(handed):
-                slot.put(slot.number, handed)
-                break
+        slot.leave()
+        passed = True
+        while passed and (to := slot.less_busy()) is not None and (handed := slot.take()):
+            passed = slot.pass_on(handed, to)
+            if not passed:
+                slot.put(handed, slot.number)
             os.close(handed.fd)
         self._free.append(slot.number)
 
@@ -89,21 +97,22 @@ class Slot:
 
     def __init__(self, exchange: Exchange, number: int) -> None:
         self.number = number
+        self.lost = 0  # connections that the kernel closed, as this process had no file descriptor left for them
         self._count = len(exchange.inboxes)
         self._inboxes = exchange.inboxes
         self._loads, self._taken, self._sent = exchange.loads, exchange.taken, exchange.sent
 
     def fileno(self) -> int:
         """The file descriptor that is readable while something is in the inbox."""
-        return self._inboxes[self.number][0].fileno()
+        return self._inboxes[self.number].out.fileno()
 
-    def tell(self, load: int) -> None:
-        """Tell the other workers how many requests run here or wait for a thread."""
+    def report(self, load: int) -> None:
+        """Let the other workers know how many requests run here or wait for a thread."""
         self._loads[self.number] = load
 
-    def close(self) -> None:
+    def leave(self) -> None:
         """Have the others pass nothing on to here. What is in the inbox already still has to be taken."""
-        self._loads[self.number] = NOT_SERVING
+        self._loads[self.number] = NOT_SERVING  # line 1
 
     def less_busy(self, margin: int = 0) -> int | None:
         """Return the slot of the least busy worker; None where none has fewer requests than this one, less `margin`."""
@@ -117,37 +126,39 @@ class Slot:
                     least, best = load, other
         return best
 
-    def pass_on(self, handed: Handed, margin: int = 0) -> bool:
-        """Put a copy of the connection into the inbox of the less busy worker; False where there's none or no room."""
-        to = self.less_busy(margin)
-        if to is None or not self.put(to, handed):  # line 3
+    def pass_on(self, handed: Handed, to: int) -> bool:
+        """Pass a copy of the connection on to the worker in slot `to`; False where its inbox has no room."""
+        if not self.put(handed, to):  # line 3
             return False
         if self._loads[to] == NOT_SERVING:  # line 4
-            while back := self.take(to):
-                self.put(self.number, back)
+            while back := self._take_from(to):
+                self.put(back, self.number)
                 os.close(back.fd)
         return True
 
-    def put(self, to: int, handed: Handed) -> bool:
+    def put(self, handed: Handed, to: int) -> bool:
         """Put a copy of the connection into the inbox of slot `to`; False where there's no room."""
         word = self.number * self._count + to
         self._sent[word] += 1
         try:
-            send_fds(self._inboxes[to][1], [marshal.dumps(handed[1:])], [handed.fd])
+            send_fds(self._inboxes[to].into, [marshal.dumps(handed[1:])], [handed.fd])
         except OSError:  # the inbox is full, or too many descriptors are on their way
             self._sent[word] -= 1
             return False
         return True
 
-    def take(self, number: int | None = None) -> Handed | None:
-        """Take a connection out of the inbox, or that of slot `number`; None when it's empty."""
-        number = self.number if number is None else number
-        fds: list[int] = []
-        while not fds:  # the kernel closes a connection for which this process has no file descriptor left
+    def take(self) -> Handed | None:
+        """Take a connection out of the inbox; None when it's empty."""
+        return self._take_from(self.number)
+
+    def _take_from(self, number: int) -> Handed | None:
+        while True:
             try:
-                data, fds, _, _ = recv_fds(self._inboxes[number][0], MESSAGE_BYTES, 1, _CLOSE_ON_EXEC)
-            except OSError:  # it's empty: here a word that two wrote at once, as line 4 may, is put right
+                data, fds, _, _ = recv_fds(self._inboxes[number].out, MESSAGE_BYTES, 1, _CLOSE_ON_EXEC)
+            except OSError:  # it's empty: now what is said of it can be put right after line 4, or a death in put()
                 self._taken[number] = sum(self._sent[number :: self._count])
                 return None
             self._taken[number] += 1
-        return Handed(fds[0], *marshal.loads(data))  # noqa: S302  # written by put()
+            if fds:
+                return Handed(fds[0], *marshal.loads(data))  # noqa: S302  # written by put()
+            self.lost += 1

@@ -142,23 +142,19 @@ class Loop(Generic[Connection]):
             self.trigger.pull_trigger()
 
     def _turn(self, events: list[tuple[int, int]]) -> None:
-        listeners = []
-        for fd, flags in events:
-            connection = self.connections.get(fd)
+        # Looked up at once: a new connection may get the number of one that is closed here before its event's turn.
+        for connection, fd, flags in [(self.connections.get(fd), fd, flags) for fd, flags in events]:
             if connection is not None:
-                self.react(connection, flags)
+                if connection.fd == fd:
+                    self.react(connection, flags)
             elif fd in self.listeners:
-                listeners.append(fd)
+                self.others[fd].handle_accept()
             elif fd in self.others:
                 self.others[fd].handle_read()
                 # Not before it's read, or the byte of a call in between would be read, too, and later ones not written.
                 self._woken = False
-            else:
+            elif fd not in self.connections:
                 self._unregister(fd)
-        # Last: a new connection may get the number of one that was closed above, whose event is still in the list.
-        for fd in listeners:
-            if fd in self.listeners:
-                self.others[fd].handle_accept()
 
     def react(self, connection: Connection, flags: int) -> None:
         """Have `connection` react to `flags`. Whatever goes wrong costs this connection alone."""

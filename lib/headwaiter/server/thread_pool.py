@@ -102,6 +102,7 @@ class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
             with self.lock:
                 self.leaving -= 1
                 self.threads.pop(thread_no, None)
+                self._load_changed()
                 self.thread_exit_cv.notify_all()
 
     def _next(self, thread: WorkerThread) -> bool:

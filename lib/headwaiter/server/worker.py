@@ -108,7 +108,7 @@ class Worker:
         """Take part in the exchange of connections."""
         inbox = Inbox(slot, self.servers)
         self.connections.slot = slot
-        self.connections.pool.report_load = slot.tell
+        self.connections.pool.report_load = slot.report
         self.loop.others[slot.fileno()] = inbox
         self.loop.add_trigger(slot.fileno())
         return inbox
@@ -135,6 +135,8 @@ class Worker:
         self.switch_interval.tick(now)
         if now >= self.next_second:
             self.next_second = now + 1.0
+            if self.inbox:
+                self.inbox.handle_read()  # puts the scoreboard right (exchange.py)
             if not self.drain and (reason := self._reason_to_retire()):
                 self._ask_for_leave(reason)
         if self.drain:
@@ -157,8 +159,8 @@ class Worker:
         """Begin to leave: the other workers pass nothing on to here; where some stay, they get what is idle."""
         if self.inbox:
             self.connections.pool.stop_reporting()
-            self.inbox.slot.close()
-            self.inbox.handle_read()
+            self.inbox.slot.leave()
+            self.inbox.handle_read()  # line 2 of exchange.py
         if for_good:
             self.connections.slot = None
         self.drain = Drain(self.connections, self.servers, for_good=for_good, reason=reason, alone=self.control is None)

@@ -102,6 +102,44 @@ def test_work_never_shows_the_clock_of_earlier_work(pool: ThreadPool) -> None:
     pool.shutdown()
 
 
+def test_the_load_is_what_runs_and_what_waits(rested: Rested) -> None:
+    """Each change is reported, also when threads end; after the last look nothing is."""
+    loads: list[int] = []
+    pool = ThreadPool(rested, lambda: None)
+    pool.report_load = loads.append
+    pool.set_thread_count(2)
+    rested.wait_for(2)
+    assert loads[-1] == 0
+    del loads[:]
+    gates = [threading.Event() for _ in range(3)]
+    tasks = [Task(gate.wait) for gate in gates]
+    for task in tasks:
+        pool.add_task(task)
+    assert loads == [1, 2, 3]
+    gates[0].set()
+    assert tasks[0].done.wait(PATIENCE)
+    for gate in gates:
+        gate.set()
+    rested.wait_for(4)
+    assert loads == [1, 2, 3, 2, 1, 0]
+    del loads[:]
+    pool.set_thread_count(1)
+    eventually(lambda: len(pool.threads) == 1)
+    assert loads[-1] == 0
+    pool.stop_reporting()
+    del loads[:]
+    pool.shutdown()
+    assert not loads
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until `condition()`."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_more_tasks_than_threads_wait(pool: ThreadPool) -> None:
     """None is lost, and the delays are counted once."""
     gate, order = threading.Event(), []

@@ -34,16 +34,12 @@ class Drain:
         self.listening = any(server.accepting for server in servers)
         self.empty_since: float | None = None  # since when no new handshake can begin and the kernel's queue is empty
         self.over = False
-        log.line(
-            "drain",
-            reason=reason,
-            requests=connections.pool.busy + len(connections.pool.queue),
-            connections=len(connections.all()),
-        )
+        requests = connections.pool.busy + len(connections.pool.queue)
         if not for_good:
             self._close_listeners()  # the others, and our successor, take what is in the queue
         connections.draining = True
         connections.pool.close_idle_connections()
+        log.line("drain", reason=reason, requests=requests, connections=len(connections.all()))
 
     def step(self) -> float:
         """Go on; return in how many seconds to call again."""

@@ -11,22 +11,37 @@ import logging
 import sys
 from collections.abc import Iterator
 
+from headwaiter import log
+
 # Handlers of which one can say that they don't write to this process's output; others get the benefit of the doubt.
 _ELSEWHERE = ("FileHandler", "NullHandler", "SMTPHandler", "SysLogHandler", "SocketHandler", "HTTPHandler")
 _ELSEWHERE_MODULES = ("django.utils.log", "sentry_sdk", "raven", "rollbar", "logstash")
 _CONSOLES = ("/dev/stdout", "/dev/stderr")
 
 
+class Handler(logging.Handler):
+    """Writes to standard error, and drops what would have to wait because nobody reads that."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write `record`."""
+        try:
+            log.write_error(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
 def show_errors() -> None:
-    """Have errors of Django printed to stderr when nothing does and the site hasn't said that nothing shall."""
+    """Have errors of Waitress and Django printed when nothing does and the site hasn't said that nothing shall."""
+    waitress = logging.getLogger("waitress")
+    if not waitress.hasHandlers():  # else logging.lastResort would write, and wait for whoever reads standard error
+        waitress.addHandler(Handler(logging.WARNING))
     if "django" not in sys.modules or reaches_console("django.request", logging.ERROR):
         return
     if list(_chain("django.request"))[-1] is not logging.root:
         return  # `propagate: False`: the site's own decision, which `headwaiter check` names
     from django.utils.log import RequireDebugFalse
 
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.ERROR)
+    handler = Handler(logging.ERROR)
     handler.addFilter(RequireDebugFalse())  # with DEBUG on, Django prints them itself
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.getLogger("django").addHandler(handler)

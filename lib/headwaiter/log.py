@@ -54,16 +54,26 @@ def write(text: str) -> None:
         data = data[: LONGEST_LINE - 3] + b"..."
     if _dropped:
         lost = format_line("warning", dropped=_dropped, msg="The log could not be written: lines were dropped.")
-        _dropped = 0 if _write(lost.encode()) else _dropped
-    if not _write(data):
+        _dropped = 0 if _write(lost.encode() + b"\n") else _dropped
+    if not _write(data + b"\n"):
         _dropped += 1
 
 
-def _write(data: bytes) -> bool:
+def write_error(text: str) -> None:
+    """Write `text`, which may be a long traceback, and a newline to standard error; drop what would have to wait."""
+    global _dropped
+    data = text.encode("utf-8", "backslashreplace") + b"\n"
+    for start in range(0, len(data), LONGEST_LINE):
+        if not _write(data[start : start + LONGEST_LINE], 2):
+            _dropped += 1
+            return
+
+
+def _write(data: bytes, fd: int = 1) -> bool:
     try:
-        if not select((), (1,), (), 0)[1]:
+        if not select((), (fd,), (), 0)[1]:
             return False
-        os.write(1, data + b"\n")
+        os.write(fd, data)
     except OSError:
         return False
     return True

@@ -18,6 +18,8 @@ from boot import PATIENCE, boot, environment, eventually
 
 APP = """
 def application(environ, start_response):
+    if environ["PATH_INFO"] == "/boom":
+        raise RuntimeError("boom " * 200)
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
 """
@@ -53,11 +55,11 @@ def running(command: list[str], app: Path, stdout: int | None) -> Iterator[tuple
         process.wait(PATIENCE)
 
 
-def answers(port: int) -> bool:
+def answers(port: int, path: str = "/") -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request("GET", "/")
-        return connection.getresponse().read() == b"ok"
+        connection.request("GET", path)
+        return connection.getresponse().status == (500 if path == "/boom" else 200)
     except (ConnectionError, TimeoutError):
         return False
     finally:
@@ -71,6 +73,18 @@ def test_a_full_pipe_stops_neither_requests_nor_the_drain(app: Path) -> None:
     with open(reader, "rb"), open(writer, "wb"), running(COMMAND, app, writer) as (process, port):
         for _ in range(100):
             assert answers(port)
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
+def test_a_full_standard_error_stops_neither(app: Path) -> None:
+    """Tracebacks that nobody reads are dropped, too."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)  # less than a traceback fills it
+    command = ["sh", "-c", 'exec "$@" 2>&1', "sh", *COMMAND]
+    with open(reader, "rb"), open(writer, "wb"), running(command, app, writer) as (process, port):
+        for _ in range(20):
+            assert answers(port, "/boom")
         process.terminate()
         assert process.wait(PATIENCE) == 0
 

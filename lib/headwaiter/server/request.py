@@ -17,7 +17,6 @@ from headwaiter.server.buffers import BodyBuffer, Memory
 from headwaiter.server.chunked import ChunkedReceiver
 from headwaiter.server.errors import RefusedError, StorageError
 
-_BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
 _LENGTH = re.compile(r"[0-9]{1,20}")
 
 
@@ -84,7 +83,11 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
 
     def _check_unfinished(self, before: int) -> None:
         """Refuse at once what can't become a header any more; `before` says how much was looked at already."""
-        if _BARE.search(self._head, max(0, before - 1)):
+        start = max(0, before - 1)
+        start += self._head.startswith(b"\n", start)  # the end of a line that was looked at
+        lines = self._head.count(b"\r\n", start)
+        returns = self._head.count(b"\r", start) - self._head.endswith(b"\r")
+        if self._head.count(b"\n", start) != lines or returns != lines:
             raise RefusedError("Bare CR or LF found in HTTP message")
         if len(self._head) > request_line.LONGEST + 1 and self._head.find(b"\r", 0, request_line.LONGEST + 1) < 0:
             raise RefusedError(f"The request line is longer than {request_line.LONGEST} bytes.", 414)

@@ -246,7 +246,7 @@ size_of = size
 @given(
     data=st.data(),
     seed=st.integers(0, 10**6),
-    most=st.sampled_from([3, 12, 40, 100]),
+    most=st.sampled_from([3, 12, 40, 200]),
 )
 def test_a_formation_settles_within_the_limit(data: st.DataObject, seed: int, most: int) -> None:
     """Whatever came before: after the last change each dyno reaches its share in bounded time, and changes no more."""

@@ -70,6 +70,7 @@ def main(arguments: list[str]) -> int:
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)  # where root runs the tests, PostgreSQL is another user's
         command = os.posix_spawnp(arguments[0], arguments, {**os.environ, "TMPDIR": folder})
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the command too
         signal.signal(signal.SIGTERM, lambda number, _: os.kill(command, number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,8 @@ def first_answer(slug: heroku.Slug) -> int | None:
 @pytest.mark.parametrize("manager", MANAGER_NAMES)
 def test_each_package_manager(manager: str, tmp_path: Path) -> None:
     """Waitress gets into the slug with and without a pip there, and the site answers."""
+    if not HAS_PIP[manager] and importlib.util.find_spec("ensurepip") is None:  # heroku/python's Python has it
+        pytest.skip("needs a Python with ensurepip, which Debian has apart: apt-get install python3-venv")
     slug = heroku.build(site(tmp_path, manager), tmp_path / "app", cache_dir=tmp_path / "cache", python=sys.executable)
     packages = next((slug.root / ".heroku/python/lib").glob("python3.*/site-packages"))
     assert (packages / "pip").is_dir() == HAS_PIP[manager]
@@ -62,7 +65,8 @@ def test_a_run_of_heroku_ci(manager: str, tmp_path: Path, cache: Path) -> None:
     app, env = tmp_path / "app", tmp_path / "env"
     shutil.copytree(repository, app)
     env.mkdir()
-    environment = heroku.scrubbed_environment(CI="true", INSTALL_TEST="1", DISABLE_COLLECTSTATIC="1")
+    scratch = {"TMPDIR": str(tmp_path)}  # uv leaves its locks there
+    environment = heroku.scrubbed_environment(CI="true", INSTALL_TEST="1", DISABLE_COLLECTSTATIC="1", **scratch)
     folders = [str(app), str(cache), str(env)]
     options = ["--app-dir", str(app), "--export", str(tmp_path / "export"), "--python", sys.executable]
     stand_in = [sys.executable, str(heroku.BUILDPACK / "test/support/heroku_python.py"), *folders, *options]

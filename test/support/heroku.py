@@ -141,7 +141,9 @@ def build(
         cache_dir.mkdir(parents=True, exist_ok=True)
         copy_repository(repository.resolve(), build_dir)
         write_env_dir(env_dir, config_vars)
-        environment = scrubbed_environment()
+        scratch = Path(temporary, "tmp")  # uv leaves its locks there
+        scratch.mkdir()
+        environment = scrubbed_environment(TMPDIR=str(scratch))
         folders: list[str | Path] = [build_dir, cache_dir, env_dir]
 
         run([BUILDPACK / "bin/detect", build_dir], environment, log, say, BUILDPACK)

@@ -34,7 +34,8 @@ class Gate:
         """Tell whether there's room, and a thread is free or nobody else has one either.
 
         While other processes share the listening socket, each takes only what it can begin at once. When all are busy
-        for long, each takes one more request for each of its threads: clients that leave are noticed only then.
+        for long, each takes one more request for each of its threads: clients that leave are noticed only then. It does
+        so, too, while requests of kept connections wait for a thread, which would otherwise always go first.
         """
         now = time.monotonic()
         # One at the limit is let in: accept_one() then closes another for it.
@@ -43,7 +44,8 @@ class Gate:
         pool = self.connections.pool
         if self.connections.processes == 1 or pool.has_rest():
             return True
-        return now - pool.busy_since >= GATE_SECONDS and len(pool.queue) < len(pool.threads)
+        waiting = len(pool.queue)
+        return (waiting > 0 or now - pool.busy_since >= GATE_SECONDS) and waiting < len(pool.threads)
 
     def close_for_a_moment(self) -> None:
         """Accept nothing until whatever is missing may be there again."""

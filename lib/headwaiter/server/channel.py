@@ -74,11 +74,13 @@ class Connections:
         """Return the slot of a worker that is to serve the next request of `channel`; None when it's this one."""
         if self.slot is None:
             return None
-        # Where a thread rests, one request less elsewhere isn't worth the move. The thread that has just answered on
-        # this connection still counts as busy, and rests at once unless requests wait.
-        ends = channel.in_thread
-        rests = self.pool.resting or (ends and not self.pool.queue)
-        return self.slot.less_busy(int(ends) + bool(rests))
+        if self.draining:
+            return self.slot.less_busy()
+        # A move costs both workers a turn of their loops: it has to be for a difference of two requests; or, where no
+        # thread rests here, for one that rests there or a difference of five. The thread that has just answered on this
+        # connection still counts as busy.
+        load, threads = self.pool.busy + len(self.pool.queue) - channel.in_thread, len(self.pool.threads)
+        return self.slot.less_busy(load - 1 if load < threads else max(threads, load - 4))
 
     def pass_on(self, channel: Channel, to: int) -> bool:
         """Give the idle `channel` to the worker in slot `to`, and tell whether it has gone."""

@@ -114,13 +114,13 @@ class Slot:
         """Have the others pass nothing on to here. What is in the inbox already still has to be taken."""
         self._loads[self.number] = NOT_SERVING  # line 1
 
-    def less_busy(self, margin: int = 0) -> int | None:
-        """Return the slot of the least busy worker; None where none has fewer requests than this one, less `margin`."""
-        least, best = self._loads[self.number] - margin, None
+    def less_busy(self, least: int = NOT_SERVING) -> int | None:
+        """Return the slot of the least busy worker with fewer requests than `least`; None where there's none."""
+        best = None
         if least <= 0:
             return None
         for other, load in enumerate(self._loads):
-            if load < least:
+            if load < least and other != self.number:
                 load += sum(self._sent[other :: self._count]) - self._taken[other]  # those that it hasn't seen yet
                 if load < least:
                     least, best = load, other

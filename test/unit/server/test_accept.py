@@ -31,6 +31,8 @@ LONG = GATE_SECONDS + 1
         ({"processes": 1}, True),
         ({"rests": True}, True),
         ({}, False),
+        ({"queued": 1}, True),  # a request of a kept connection waits, and the next ones would always go first
+        ({"queued": 4}, False),
         ({"busy_for": LONG}, True),
         ({"busy_for": LONG, "queued": 3}, True),
         ({"busy_for": LONG, "queued": 4}, False),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from headwaiter.server import exchange
@@ -49,7 +51,7 @@ def answers(handed: Handed, client: socket.socket) -> bool:
 
 
 def pass_on(slot: Slot, handed: Handed) -> bool:
-    """Pass `handed` on to the least busy worker."""
+    """Pass `handed` on to the least busy of the others."""
     to = slot.less_busy()
     return to is not None and slot.pass_on(handed, to)
 
@@ -82,26 +84,25 @@ def test_every_kind_of_address_arrives(
 
 
 @pytest.mark.parametrize(
-    ("loads", "margin", "expected"),
+    ("loads", "least", "expected"),
     [
         ((0, 0, 0), 0, None),
-        ((1, 1, 1), 0, None),
-        ((1, 0, 1), 0, 1),
-        ((1, 0, 1), 1, None),
-        ((2, 0, 1), 1, 1),
-        ((9, 3, 2), 1, 2),
-        ((9, exchange.NOT_SERVING, 8), 0, 2),
-        ((exchange.NOT_SERVING, exchange.NOT_SERVING, 8), 0, 2),
-        ((exchange.NOT_SERVING, exchange.NOT_SERVING, exchange.NOT_SERVING), 0, None),
+        ((1, 1, 1), 1, None),
+        ((1, 0, 1), 1, 1),
+        ((9, 3, 2), 8, 2),
+        ((9, 3, 2), 2, None),
+        ((0, 3, 2), 3, 2),
+        ((9, exchange.NOT_SERVING, 8), exchange.NOT_SERVING, 2),
+        ((exchange.NOT_SERVING, exchange.NOT_SERVING, exchange.NOT_SERVING), exchange.NOT_SERVING, None),
     ],
 )
 def test_the_least_busy_worker_is_chosen(
-    slots: list[Slot], loads: tuple[int, ...], margin: int, expected: int | None
+    slots: list[Slot], loads: tuple[int, ...], least: int, expected: int | None
 ) -> None:
-    """A worker that leaves gives everything away and gets nothing."""
+    """Never the own slot, and none that leaves."""
     for slot, load in zip(slots, loads, strict=True):
         slot.report(load)
-    assert slots[0].less_busy(margin) == expected
+    assert slots[0].less_busy(least) == expected
 
 
 def test_what_is_on_the_way_counts(slots: list[Slot], ends: tuple[socket.socket, socket.socket]) -> None:
@@ -117,8 +118,7 @@ def test_what_is_on_the_way_counts(slots: list[Slot], ends: tuple[socket.socket,
             count += 1
         taken.append(count)
     assert taken == [2, 2]
-    slots[0].report(1)
-    assert slots[0].less_busy() == 1, "what was taken counts no longer"
+    assert slots[0].less_busy(1) == 1, "what was taken counts no longer"
 
 
 def test_a_full_inbox_refuses(slots: list[Slot], ends: tuple[socket.socket, socket.socket]) -> None:
@@ -166,10 +166,9 @@ def test_a_word_that_two_have_written_is_put_right(slots: list[Slot], shared: Ex
     """By the next look into the empty inbox."""
     shared.sent[0 * 4 + 1] += 1  # a worker died before it had sent
     slots[2].leave()
-    slots[0].report(1)
-    assert slots[0].less_busy() is None
+    assert slots[0].less_busy(1) is None
     assert slots[1].take() is None
-    assert slots[0].less_busy() == 1
+    assert slots[0].less_busy(1) == 1
 
 
 def test_a_connection_that_arrives_without_its_descriptor_is_skipped(
@@ -275,32 +274,27 @@ def test_systems_without_the_means_have_no_exchange(monkeypatch: pytest.MonkeyPa
     assert [one.fileno() for one in made] == [-1] * 4
 
 
-class FakePool:
-    """What Connections asks of the thread pool."""
-
-    def __init__(self, resting: int, queue: int) -> None:
-        self.resting, self.queue = [None] * resting, [None] * queue
-
-
 @pytest.mark.parametrize(
-    ("resting", "queue", "in_thread", "ours", "moves"),
+    ("ours", "theirs", "in_thread", "moves"),
     [
-        (2, 0, False, 1, False),  # a thread is near
-        (2, 0, False, 2, True),  # two requests more than there: the lock of Python is free there
-        (0, 0, False, 1, True),  # nobody rests here
-        (2, 0, True, 2, False),  # one of the two has just answered on this connection
-        (0, 0, True, 1, False),  # and rests at once
-        (0, 1, True, 2, True),  # unless it takes what waits
+        (1, 0, False, False),  # a thread rests here
+        (2, 0, False, True),  # two requests more than there: Python's lock is free there
+        (2, 0, True, False),  # one of the two has just answered on this connection
+        (4, 3, False, True),  # all are busy here, and one rests there
+        (4, 4, False, False),
+        (5, 3, True, True),
+        (8, 4, False, False),  # all are busy there, too
+        (9, 4, False, True),
     ],
 )
-def test_when_a_connection_moves(
-    slots: list[Slot], resting: int, queue: int, in_thread: bool, ours: int, moves: bool
-) -> None:
-    """To a worker without requests, by what runs here."""
-    channel = type("Channel", (), {"in_thread": in_thread})()
-    connections = type("Connections", (), {"slot": slots[0], "pool": FakePool(resting, queue)})()
-    slots[0].report(ours)
-    assert (Connections.better_place(connections, channel) is not None) == moves
+def test_when_a_connection_moves(slots: list[Slot], ours: int, theirs: int, in_thread: bool, moves: bool) -> None:
+    """Four threads on both sides; `ours` and `theirs` are requests that run or wait."""
+    pool = SimpleNamespace(busy=min(ours, 4), queue=[None] * max(0, ours - 4), threads=[None] * 4)
+    connections = SimpleNamespace(slot=slots[0], pool=pool, draining=False)
+    slots[1].report(theirs)
+    slots[2].leave()
+    to = Connections.better_place(cast("Any", connections), cast("Any", SimpleNamespace(in_thread=in_thread)))
+    assert to == (1 if moves else None)
 
 
 def test_a_connection_goes_to_the_listener_that_accepted_it(

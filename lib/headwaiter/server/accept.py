@@ -19,6 +19,7 @@ from headwaiter.server.housekeeping import Housekeeping
 from headwaiter.server.loop import IN
 
 GATE_SECONDS = 0.5  # how long we leave connections to other processes while our own threads are all busy
+TURN_SECONDS = 0.002  # between two new connections, while more requests wait than there are threads
 ACCEPT_AT_ONCE = 32
 PAUSE_AFTER_FAILURE = 0.5  # seconds; EMFILE and the like would repeat at once
 
@@ -29,13 +30,14 @@ class Gate:
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
         self.closed_until = 0.0  # time.monotonic()
+        self.let_in = 0.0  # when the last connection was accepted
 
     def is_open(self) -> bool:
         """Tell whether there's room, and a thread is free or nobody else has one either.
 
         While other processes share the listening socket, each takes only what it can begin at once. When all are busy
-        for long, each takes one more request for each of its threads: clients that leave are noticed only then. It does
-        so, too, while requests of kept connections wait for a thread, which would otherwise always go first.
+        for long, or requests of kept connections wait already, each takes one more for each of its threads, and then
+        one every TURN_SECONDS: otherwise kept connections would always go first.
         """
         now = time.monotonic()
         # One at the limit is let in: accept_one() then closes another for it.
@@ -44,8 +46,9 @@ class Gate:
         pool = self.connections.pool
         if self.connections.processes == 1 or pool.has_rest():
             return True
-        waiting = len(pool.queue)
-        return (waiting > 0 or now - pool.busy_since >= GATE_SECONDS) and waiting < len(pool.threads)
+        if pool.queue:
+            return len(pool.queue) < len(pool.threads) or now - self.let_in >= TURN_SECONDS
+        return now - pool.busy_since >= GATE_SECONDS
 
     def close_for_a_moment(self) -> None:
         """Accept nothing until whatever is missing may be there again."""
@@ -98,6 +101,7 @@ class Acceptor:
         except OSError:  # macOS: the client has left already
             connection.close()
             return True
+        self.gate.let_in = time.monotonic()
         self.adopt(connection, server.fix_addr(address))
         return True
 

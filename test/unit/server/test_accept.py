@@ -11,7 +11,8 @@ import pytest
 from headwaiter.server.accept import GATE_SECONDS, Gate
 
 
-def gate(*, processes: int = 2, rests: bool = False, busy_for: float = 0.0, queued: int = 0, count: int = 0) -> Gate:
+def gate(*, processes: int = 2, rests: bool = False, busy_for: float = 0.0, queued: int = 0, count: int = 0,
+         let_in: float = 0.0) -> Gate:  # fmt: skip
     pool = SimpleNamespace(
         has_rest=lambda: rests,
         busy_since=time.monotonic() - busy_for,
@@ -19,7 +20,9 @@ def gate(*, processes: int = 2, rests: bool = False, busy_for: float = 0.0, queu
         threads=dict.fromkeys(range(4)),
     )
     connections: Any = SimpleNamespace(draining=False, processes=processes, pool=pool, limit=10, count=lambda: count)
-    return Gate(connections)
+    made = Gate(connections)
+    made.let_in = time.monotonic() - let_in
+    return made
 
 
 LONG = GATE_SECONDS + 1
@@ -33,6 +36,7 @@ LONG = GATE_SECONDS + 1
         ({}, False),
         ({"queued": 1}, True),  # a request of a kept connection waits, and the next ones would always go first
         ({"queued": 4}, False),
+        ({"queued": 40, "let_in": LONG}, True),  # however many wait, new connections have their turn
         ({"busy_for": LONG}, True),
         ({"busy_for": LONG, "queued": 3}, True),
         ({"busy_for": LONG, "queued": 4}, False),

@@ -32,12 +32,22 @@ NEXT = """\
 """
 
 
+def config_var(entry: str) -> tuple[str, str]:
+    """The name and value of --env."""
+    name, equals, value = entry.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{entry!r} isn't NAME=VALUE, as in DEBUG=off")
+    return name, value
+
+
 def arguments(argv: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="run_site.py", description=__doc__, allow_abbrev=False)
     parser.add_argument("--app", type=Path, default=SAMPLE, help="the repository (default: the sample site)")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
-    parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a config var")
+    parser.add_argument(
+        "--env", action="append", type=config_var, default=[], metavar="NAME=VALUE", help="a config var"
+    )
     parser.add_argument("--path", default="/", help="what --check asks for")
     parser.add_argument("--python", help="the Python to build with")
     parser.add_argument(
@@ -55,9 +65,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 
 def config_vars(options: argparse.Namespace) -> dict[str, str]:
     """app.json's, then DATABASE_URL of this shell, then --env."""
-    given = dict(entry.split("=", 1) for entry in options.env)
     own = {"DATABASE_URL": os.environ["DATABASE_URL"]} if os.environ.get("DATABASE_URL") else {}
-    return {**heroku.app_setup(options.app), **own, **given}
+    return {**heroku.app_setup(options.app), **own, **dict(options.env)}
 
 
 def run_release(slug: heroku.Slug) -> int:

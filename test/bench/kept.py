@@ -11,6 +11,7 @@ from typing import Any
 import common
 import load
 import menu_database
+import queueing
 import servers
 import throughput
 from throughput import DJANGO, REFERENCE, Case
@@ -50,13 +51,7 @@ def _at_random(processes: int, threads: int, rate: float, quick: bool, **slow: A
                     server.port, "/", seconds, rate=rate, seed=seed, keep_alive=16, cpus=common.ALL_CPUS, **slow
                 )
         rounds.append(found)
-    return {name: _summary(name, rounds) for name in SERVERS}
-
-
-def _summary(name: str, rounds: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
-    figures = {key: round(common.median([one[name][key] for one in rounds]), 1) for key in ("p50", "p95", "p99")}
-    figures["ratio"] = round(common.median([one[name]["p95"] / one[REFERENCE]["p95"] for one in rounds]), 2)
-    return {**figures, "errors": sum(one[name]["errors"] for one in rounds)}
+    return {name: queueing.summary(name, rounds, REFERENCE) for name in SERVERS}
 
 
 def run(quick: bool) -> dict[str, Any]:

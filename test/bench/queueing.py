@@ -33,13 +33,14 @@ def run(quick: bool) -> dict[str, Any]:
                     path = "/sleep?ms=50"
                     found[case] = load.poisson(server.port, path, seconds, rate=RATE, seed=seed, keep_alive=pool)
             rounds.append(found)
-        figures[connections] = {case: _summary(case, rounds) for case in CASES}
+        figures[connections] = {case: summary(case, rounds, REFERENCE) for case in CASES}
         for case, summary in figures[connections].items():
             common.log(f"  {connections:5} {case:24} {summary}")
     return {"connections": figures}
 
 
-def _summary(case: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
+def summary(case: str, rounds: list[dict[str, Any]], reference: str) -> dict[str, Any]:
+    """Medians over the rounds, in milliseconds; the ratio is p95 against `reference` in the same round."""
     figures = {key: round(common.median([one[case][key] for one in rounds]), 1) for key in ("p50", "p95", "p99")}
-    figures["ratio"] = round(common.median([one[case]["p95"] / one[REFERENCE]["p95"] for one in rounds]), 2)
+    figures["ratio"] = round(common.median([one[case]["p95"] / one[reference]["p95"] for one in rounds]), 2)
     return {**figures, "errors": sum(one[case]["errors"] for one in rounds)}

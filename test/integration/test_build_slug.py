@@ -23,7 +23,6 @@ SAMPLE = heroku.BUILDPACK / "test/fixtures/sample_site"
 HOSTILE = {
     "NEWLINES": b"a\nb\n\nc",
     "QUOTES": b"'\"`\\",
-    "SUBSTITUTION": b"$(touch /tmp/headwaiter-executed)`touch /tmp/headwaiter-executed`${HOME}",
     "EMPTY": b"",
     "BINARY": bytes(range(256)),
     "not an identifier; touch x": b"x",
@@ -164,12 +163,12 @@ def test_hostile_config_vars_are_data(prepared: Path, tmp_path: Path) -> None:
     """None is executed, none is printed, and nothing appears outside of the build's directories."""
     folder = tmp_path / "app"
     shutil.copytree(prepared, folder, symlinks=True)
-    heroku.write_env_dir(folder / "env", HOSTILE)
+    executed = tmp_path / "executed"
+    hostile = {**HOSTILE, "SUBSTITUTION": f"$(touch {executed})`touch {executed}`${{HOME}}".encode()}
+    heroku.write_env_dir(folder / "env", hostile)
     home, temporary = tmp_path / "home", tmp_path / "tmp"
     home.mkdir()
     temporary.mkdir()
-    executed = Path("/tmp/headwaiter-executed")
-    executed.unlink(missing_ok=True)
     before = {**tree(heroku.BUILDPACK / "bin"), **tree(heroku.BUILDPACK / "lib/buildpack/profile.d")}
 
     done = compile_in(folder, HOME=str(home), TMPDIR=str(temporary))
@@ -182,7 +181,7 @@ def test_hostile_config_vars_are_data(prepared: Path, tmp_path: Path) -> None:
     assert list(temporary.iterdir()) == []
     assert {path.name for path in tmp_path.iterdir()} == {"app", "home", "tmp"}
     assert {**tree(heroku.BUILDPACK / "bin"), **tree(heroku.BUILDPACK / "lib/buildpack/profile.d")} == before
-    assert tree(folder / "env") == {name: mode for name, mode in tree(folder / "env").items() if name in HOSTILE}
+    assert tree(folder / "env") == {name: mode for name, mode in tree(folder / "env").items() if name in hostile}
 
 
 def test_the_builds_environment_is_no_trap(prepared: Path, tmp_path: Path) -> None:
@@ -229,6 +228,15 @@ def test_our_own_mistake_names_the_line_that_failed(prepared: Path, tmp_path: Pa
     assert b"Internal Error: a command failed with status" in done.stdout
     assert b"at lib/buildpack/shell/workspace.sh, line" in done.stdout
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("entry", ["DEBUG", "=off"])
+def test_run_explains_a_config_var_that_it_cannot_read(entry: str) -> None:
+    """Before anything is built."""
+    command = [sys.executable, str(heroku.BUILDPACK / "scripts/run_site.py"), f"--env={entry}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"{entry!r} isn't NAME=VALUE, as in DEBUG=off" in done.stderr
 
 
 def test_run_serves_until_it_is_interrupted(tmp_path: Path) -> None:

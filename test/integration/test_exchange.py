@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import pytest
 from boot import Server, boot, eventually
+from resizing import RESIZE
 from worker import read_answer
 
 pytestmark = pytest.mark.server
@@ -235,6 +236,29 @@ def test_kept_connections_outlive_their_process(app: Path, connect: Connect, pro
         while len(pids) < 5:
             pids |= {ask(client) for client in clients}
         server.wait_for("Retired in order", 3)
+        assert server.stop() == 0
+
+
+def test_kept_connections_stay_while_the_number_of_processes_changes(app: Path, connect: Connect) -> None:
+    """A surplus process gives them to the others, and new ones take part."""
+    (app / "app.py").write_text(RESIZE + APP)
+    with boot(app, "--processes=2", "--threads=1", "app:application") as server:
+        clients = [connect(server.port) for _ in range(8)]
+        for client in clients:
+            ask(client)
+        (app / "processes").write_text("1")
+        eventually(lambda: len(server.children()) == 1)
+        (first,) = server.children()
+        assert {ask(client) for client in clients} == {first}
+        (app / "processes").write_text("2")
+        eventually(lambda: ask(connect(server.port)) != first, "the second process serves")
+        (second,) = set(server.children()) - {first}
+        eventually(lambda: at_rest(first) and at_rest(second))
+        hold(app, clients[0], "first")
+        assert int((app / "held-first").read_text()) == first
+        assert ask(clients[1]) == second
+        (app / "go").touch()
+        assert int(read_answer(clients[0])[2]) == first
         assert server.stop() == 0
 
 

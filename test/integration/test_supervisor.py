@@ -14,6 +14,7 @@ import postgres
 import psycopg
 import pytest
 from boot import LIB, Server, boot, eventually, run, starting
+from resizing import RESIZE
 from shop import APPLICATION, SHOP
 
 pytestmark = pytest.mark.server
@@ -414,20 +415,6 @@ def test_a_place_is_filled_at_once_whatever_the_import_costs(app: Path) -> None:
         os.kill(server.children()[0], signal.SIGKILL)
         assert server.get().text == "ok"
         assert imports(app) == [server.pid]
-
-
-RESIZE = """
-import sys
-from pathlib import Path
-from headwaiter.server.supervisor import Supervisor
-def resize(supervisor, real=Supervisor.do_what_is_due):
-    wanted = Path("processes")
-    if wanted.exists() and int(wanted.read_text()) != supervisor.processes:
-        supervisor.set_processes(int(wanted.read_text()))
-    real(supervisor)
-Supervisor.do_what_is_due = resize
-Supervisor.pause = lambda supervisor: 0.05
-"""
 
 
 def test_the_number_of_processes_changes_while_they_run(app: Path) -> None:

@@ -1,7 +1,7 @@
 """How long a thread runs before Python makes it give way to the others.
 
 Python's 5 ms interrupt a request in its middle, so that all become late together. While all requests are short each may
-run to its end or until it waits for something. Beside a request that computes for long, 5 ms are better.
+run to its end or until it waits for something. Beside one that runs for long, and may be computing, 5 ms are better.
 """
 
 from __future__ import annotations

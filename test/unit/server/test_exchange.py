@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from headwaiter.server import exchange
 from headwaiter.server.accept import Inbox
-from headwaiter.server.channel import Connections
+from headwaiter.server.channel import Channel, Connections
 from headwaiter.server.exchange import Exchange, Handed, Slot
 
 ADDRESS = ("203.0.113.7", 50_000)
@@ -314,3 +314,26 @@ def test_a_connection_goes_to_the_listener_that_accepted_it(
     slots[0].put(Handed(ends[0].fileno(), 1, ADDRESS), 1)
     Inbox(slots[1], [Listener("first"), Listener("second")]).handle_read()  # type: ignore[list-item]
     assert taken == [("second", ADDRESS, True)]
+
+
+def test_where_descriptors_are_short_idle_connections_make_room(slots: list[Slot]) -> None:
+    """What the kernel closed is counted in the log, once."""
+    made_room: list[bool] = []
+    listener = SimpleNamespace(housekeeping=SimpleNamespace(make_room=lambda: made_room.append(True)))
+    inbox = Inbox(slots[1], [cast("Any", listener)])
+    slots[1].lost = 3
+    inbox.handle_read()
+    inbox.handle_read()
+    assert made_room == [True]
+
+
+@pytest.mark.parametrize(
+    ("talks", "handed_over", "moves"), [(True, False, True), (False, False, False), (True, True, False)]
+)
+def test_only_a_request_makes_a_connection_move(talks: bool, handed_over: bool, moves: bool) -> None:
+    """Not the client's end of file; and never twice without being read."""
+    moved: list[int] = []
+    connections = SimpleNamespace(better_place=lambda _: 1, pass_on=lambda _, to: moved.append(to) or True)
+    channel = SimpleNamespace(handed_over=handed_over, idle=lambda: True, talks=lambda: talks, connections=connections)
+    assert Channel._moves_on(cast("Any", channel)) == moves
+    assert moved == [1] * moves

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from boot import eventually
@@ -46,6 +49,36 @@ def test_a_long_queue_is_shared() -> None:
         pids = Counter(read_answer(client)[2] for client in clients)
         # A process that takes all that is there leaves the other two to four; on a busy machine shares are uneven, too.
         assert min(pids.values()) >= 8
+
+
+def test_new_connections_wait_among_the_requests_of_kept_ones() -> None:
+    """Kept connections ask again and again, more than there are threads; each new one has its turn among them."""
+    answered: list[int] = []
+    enough = threading.Event()
+    with workers(threads=2, processes=2) as server, ThreadPoolExecutor(20) as clients:
+        eventually(lambda: len(server.children()) == 2)
+        kept = [connect(server.port) for _ in range(20)]
+        for client in kept:
+            client.sendall(GET % b"/")
+            read_answer(client)
+
+        def keep_asking(client: socket.socket) -> None:
+            while not enough.is_set():
+                client.sendall(GET % b"/busy?1")
+                assert read_answer(client)[0] == 200
+                answered.append(1)
+
+        asking = [clients.submit(keep_asking, client) for client in kept]
+        try:
+            new = [connect(server.port) for _ in range(10)]
+            for client in new:
+                client.sendall(GET % b"/busy?1")
+            assert [read_answer(client)[0] for client in new] == [200] * 10
+            meanwhile = len(answered)
+        finally:
+            enough.set()
+        assert [one.result() for one in asking] == [None] * 20
+    assert meanwhile <= 4 * (20 + 10)
 
 
 def test_a_process_that_hangs_leaves_the_others_their_work() -> None:

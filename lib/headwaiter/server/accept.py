@@ -19,7 +19,6 @@ from headwaiter.server.housekeeping import Housekeeping
 from headwaiter.server.loop import IN
 
 GATE_SECONDS = 0.5  # how long we leave connections to other processes while our own threads are all busy
-TURN_SECONDS = 0.002  # between two new connections, while more requests wait than there are threads
 ACCEPT_AT_ONCE = 32
 PAUSE_AFTER_FAILURE = 0.5  # seconds; EMFILE and the like would repeat at once
 
@@ -30,29 +29,22 @@ class Gate:
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
         self.closed_until = 0.0  # time.monotonic()
-        self.let_in = 0.0  # when the last connection was accepted
 
     def is_open(self) -> bool:
         """Tell whether there's room, and a thread is free or nobody else has one either.
 
-        While other processes share the listening socket, each takes only what it can begin at once. When all are busy
-        for long, or requests of kept connections wait already, each takes one more for each of its threads, and then
-        one every TURN_SECONDS: otherwise kept connections would always go first.
+        While other processes share the listening socket, each takes only what it can begin at once: the first one that
+        has a thread again takes the next connection. When requests wait here already, as those of kept connections do,
+        new ones wait among them: outside, they would wait for as long as kept connections ask for more.
         """
         now = time.monotonic()
         # One at the limit is let in: accept_one() then closes another for it.
         if self.connections.draining or now < self.closed_until or self.connections.count() > self.connections.limit:
             return False
         pool = self.connections.pool
-        if self.connections.processes == 1 or pool.has_rest():
+        if self.connections.processes == 1 or pool.has_rest() or pool.queue:
             return True
-        if pool.queue:
-            return len(pool.queue) < len(pool.threads) or now - self.let_in >= TURN_SECONDS
         return now - pool.busy_since >= GATE_SECONDS
-
-    def close_for_a_moment(self) -> None:
-        """Accept nothing until whatever is missing may be there again."""
-        self.closed_until = time.monotonic() + PAUSE_AFTER_FAILURE
 
 
 class Acceptor:
@@ -101,7 +93,6 @@ class Acceptor:
         except OSError:  # macOS: the client has left already
             connection.close()
             return True
-        self.gate.let_in = time.monotonic()
         self.adopt(connection, server.fix_addr(address))
         return True
 
@@ -116,7 +107,7 @@ class Acceptor:
     def _failed(self, error: OSError) -> None:
         """Make room after accept() failed, most likely for want of file descriptors; wait a little if that can't be."""
         if error.errno not in (errno.EMFILE, errno.ENFILE) or not self.housekeeping.make_room():
-            self.gate.close_for_a_moment()
+            self.gate.closed_until = time.monotonic() + PAUSE_AFTER_FAILURE
             open_ = self.connections.count()
             log.line("warning", msg="A connection couldn't be accepted.", error=str(error), open=open_)
 

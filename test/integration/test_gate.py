@@ -22,7 +22,7 @@ GET = b"GET %s HTTP/1.1\r\nHost: gate\r\n\r\n"
 def test_each_process_takes_what_it_can_begin() -> None:
     """Eight requests at once for two processes of four threads: four each, or now and then five and three.
 
-    A process that accepts whenever it can gets six or more of them in most rounds.
+    A process that keeps whatever it accepts gets six or more of them in most rounds, ten too many or more.
     """
     with workers(threads=4, processes=2) as server:
         eventually(lambda: len(server.children()) == 2)
@@ -36,7 +36,7 @@ def test_each_process_takes_what_it_can_begin() -> None:
             too_many += max(pids.values()) - 4
             for client in clients:
                 client.close()
-        assert too_many <= 3
+        assert too_many <= 7
 
 
 def test_a_long_queue_is_shared() -> None:

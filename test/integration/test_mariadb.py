@@ -9,9 +9,9 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,13 @@ def connect(port: int, user: str) -> Any:
     return pymysql.connect(host="127.0.0.1", port=port, user=user, password="secret", database="shop")
 
 
+def attempts(connection: Any) -> int:
+    """How many clients have tried to connect so far, refused ones included."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Connections'")
+        return int(cursor.fetchone()[1])
+
+
 def _answers(port: int) -> bool:
     import pymysql
 
@@ -125,12 +132,14 @@ def test_server_that_says_nothing_is_counted_as_the_smallest_plan(tmp_path: Path
 def test_refused_connect_waits(port: int, tmp_path: Path) -> None:
     """1226: the account's connections are all taken, and one comes free."""
     env = environment(port, "small", tmp_path, HEADWAITER_THREADS="1", WEB_CONCURRENCY="1")
-    with ExitStack() as stack, boot.boot(SHOP, APPLICATION, env=env) as site:
+    with boot.boot(SHOP, APPLICATION, env=env) as site, ThreadPoolExecutor(1) as clients, ExitStack() as taken:
+        watch = taken.enter_context(connect(port, "open"))
         for _ in range(2):
-            stack.enter_context(connect(port, "small"))
+            taken.enter_context(connect(port, "small"))
         assert plan(env)["databases"][0]["answer"] == "it has no connection left"
-        timer = threading.Timer(1.0, stack.close)
-        timer.start()
-        assert site.get("/version").text.startswith("10.")
-        timer.join()
-        assert "at=db-wait" in site.log
+        before = attempts(watch)
+        asking = clients.submit(site.get, "/version")
+        boot.eventually(lambda: attempts(watch) > before)
+        taken.close()
+        assert asking.result().text.startswith("10.")
+        site.wait_for("at=db-wait")

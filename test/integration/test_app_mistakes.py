@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import socket
 import struct
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from boot import Server, eventually
@@ -129,12 +127,6 @@ def reset(client: socket.socket) -> None:
     client.close()
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return what process `pid` has used, in all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 @pytest.mark.parametrize("name", [*sorted(FILES), "../view/text-later"])
 def test_no_broken_connection_keeps_the_worker_busy(server: Server, name: str) -> None:
     """Whatever state an app's file and a client leave behind, the loop comes to rest."""
@@ -145,9 +137,9 @@ def test_no_broken_connection_keeps_the_worker_busy(server: Server, name: str) -
         leave(client)
 
     def rests() -> bool:
-        before = cpu_seconds(server.pid)
+        before = server.cpu_seconds()
         time.sleep(1.0)
-        return cpu_seconds(server.pid) - before < 0.1
+        return server.cpu_seconds() - before < 0.1
 
     eventually(rests, "rest")
     assert server.get("/").text == "hello"

@@ -132,12 +132,16 @@ WHERE = [
     Layout("space_in_directory", site("my site/"), inside("my site")),
     Layout("directory_and_package_share_a_name", {**site("shop/"), "README": ""}, inside("shop")),
     Layout(
-        "python_2", {**site(), "manage.py": manage() + 'print "hello"\n', "shop/wsgi.py": wsgi() + 'print "x"\n'}, SHOP
+        "syntax_error_in_wsgi",
+        {**site(), "shop/wsgi.py": wsgi() + ")\n"},
+        SHOP,
+        warning="shop/wsgi.py takes 'application' from elsewhere, if at all",
     ),
+    Layout("syntax_error_in_settings", {**site(), "shop/settings.py": "INSTALLED_APPS = [\n"}, SHOP),
     Layout(
         "execute_manager",
         {
-            "manage.py": 'from django.core.management import execute_manager\nprint "x"\nexecute_manager(settings)',
+            "manage.py": "from django.core.management import execute_manager\nexecute_manager(settings)",
             "settings.py": SETTINGS,
             "wsgi.py": wsgi("settings"),
         },

@@ -1,7 +1,4 @@
-"""What a Python file says about a Django site, read from its syntax tree, never run.
-
-A file that today's Python can't parse (Python 2, a template, garbage) is read line by line instead: less exact.
-"""
+"""What a Python file says about a Django site, read from its syntax tree, never run."""
 
 from __future__ import annotations
 
@@ -97,7 +94,7 @@ def read_source(text: str) -> Source:
     """The facts of a file with this text. Never fails."""
     tree = parse(text)
     if tree is None:
-        return read_lines(text)
+        return Source(empty=False, bound={"__getattr__"})  # anything may be in it; Python says at boot what's wrong
     source = _Reader(tree).source
     source.settings_unset = source.settings
     if source.settings_computed:
@@ -229,40 +226,3 @@ class _Reader:
             key = node.args[0]
             return options, computed or not (isinstance(key, ast.Constant) and key.value == SETTINGS)
         return [], not reads_settings(node)
-
-
-STRING = r"""[uUrRbB]{0,2}["']([\w.:]+)["']"""
-SETTINGS_LINE = re.compile(rf"""["']?{SETTINGS}["']?\s{{0,99}}[],=]{{1,3}}\s{{0,99}}{STRING}""")
-CONFIGURATION_LINE = re.compile(rf"""["']?{CONFIGURATION}["']?\s{{0,99}}[],=]{{1,3}}\s{{0,99}}{STRING}""")
-APPLICATION_LINE = re.compile(rf"^[ \t]{{0,99}}([AW]SGI_APPLICATION)[ \t]{{0,99}}=[ \t]{{0,99}}{STRING}", re.MULTILINE)
-BINDING_LINE = re.compile(
-    r"^(?:    |\t)?(?:def |class )?([A-Za-z_]\w{0,99})[ \t]{0,99}(?:=(?!=)|\(|:)(.{0,200})", re.MULTILINE
-)
-IMPORT_LINE = re.compile(r"^[ \t]{0,99}from[ \t]+([\w.]{1,200})[ \t]+import[ \t]+([\w, \t*]{1,500})", re.MULTILINE)
-
-
-def read_lines(text: str) -> Source:
-    """The facts of a file that can't be parsed, from its lines. Comments and text in triple quotes don't count."""
-    text = "\n".join(line.partition("#")[0] for line in text.splitlines())
-    text = re.sub(r"(\"\"\"|\'\'\').*?\1", "''", text, flags=re.DOTALL)
-    source = Source(empty=not text.strip(), words=set(re.findall(r"\w+", text)))
-    source.words.update(re.findall(r"\bsettings\.configure\b", text))
-    source.settings = list(dict.fromkeys(SETTINGS_LINE.findall(text)))[:MAX_OPTIONS]
-    source.settings_unset = source.settings
-    source.settings_computed = len(source.settings) > 1
-    source.configuration = next(iter(CONFIGURATION_LINE.findall(text)), None)
-    for name, value in APPLICATION_LINE.findall(text):
-        (source.wsgi_applications if name.startswith("W") else source.asgi_applications).append(value)
-    for name, value in BINDING_LINE.findall(text):
-        source.bound.add(name)
-        if "get_wsgi_application(" in value or "WSGIHandler(" in value:
-            source.handlers.append(name)
-    for module, names in IMPORT_LINE.findall(text):
-        for name in names.split(","):
-            imported = name.split(" as ")[-1].strip()
-            if imported == "*":
-                source.star_imports.append(module)
-            elif imported:
-                source.bound.add(imported)
-                source.imported_from[imported] = module
-    return source

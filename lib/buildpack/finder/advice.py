@@ -18,7 +18,7 @@ CLASS_NAME = re.compile(r"[A-Z]\w*[a-z]\w*")
 
 
 def on_directory(repository: Repository, directory: str, others: list[str]) -> list[str]:
-    """Other projects, a library's development project, and files that weren't looked at."""
+    """Other projects, and a library's development project."""
     keep = set_config_var("HEADWAITER_DIR", directory)
     warnings = []
     if others:
@@ -31,11 +31,6 @@ def on_directory(repository: Repository, directory: str, others: list[str]) -> l
         warnings.append(
             f"The repository calls itself a package for Django: check that the site is in {shown(directory)}. "
             f"If it is: {keep}"
-        )
-    if repository.truncated:
-        warnings.append(
-            f"The repository has very many files: not all of them were looked at. "
-            f"If the site is in {shown(directory)}: {keep}"
         )
     return warnings
 

@@ -48,7 +48,8 @@ class Modules:
             Module(name, path, path[: -len(ending) - 1])
             for path in self.files
             for ending in endings
-            if path.endswith(f"/{ending}") and not self.is_package(path[: -len(ending) - 1])
+            # A package isn't meant to be on Python's path.
+            if path.endswith(f"/{ending}") and not self.repository.has(f"{path[: -len(ending) - 1]}/__init__.py")
         ]
         return elsewhere[0] if len(elsewhere) == 1 else None
 
@@ -62,10 +63,6 @@ class Modules:
             and not any(is_below(path, other) for other in self.nested)
             and is_site_file(self.repository, path.removeprefix(f"{self.directory}/"))
         ]
-
-    def is_package(self, directory: str) -> bool:
-        """Whether a directory is a package: then it isn't meant to be on Python's path."""
-        return self.repository.has(f"{directory}/__init__.py")
 
     def named(self, path: str, base: str | None = None) -> Module | None:
         """The module that a file below the base, or the directory, is; None when its name can't be imported."""
@@ -134,11 +131,6 @@ class Modules:
             module = self.find(name)
         attribute = attribute or "application"
         return (module, attribute) if module and self.binds(module, attribute) is not False else None
-
-    def is_empty(self, module: Module) -> bool:
-        """Whether it's a package or file without code: no settings can be in it."""
-        text = self.repository.read(module.path)
-        return text is not None and self.repository.source(module.path).empty
 
     def siblings(self, module: Module) -> Iterator[Module]:
         """The modules beside this one in its package; of a package, also those in it."""

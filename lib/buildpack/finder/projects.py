@@ -16,7 +16,6 @@ from buildpack.finder.deployment import (
     web_process,
 )
 from buildpack.finder.modules import Modules
-from buildpack.finder.python_source import Source
 from buildpack.finder.repository import ProjectError, Repository, is_below, join, parent
 from buildpack.finder.settings_choice import choose_settings
 from buildpack.finder.site_rules import PLACEHOLDER, is_site_file, why_not_a_site
@@ -130,9 +129,10 @@ def by_application(repository: Repository, config: dict[str, Statement]) -> list
 
 def search_site(repository: Repository, word: str) -> list[str]:
     """The files that hold the word and may be a site's: neither a test's or example's nor a template."""
-    found = repository.search(word)
     return [
-        path for path in found if is_site_file(repository, path) and not PLACEHOLDER.search(repository.read(path) or "")
+        path
+        for path in repository.marked[word]
+        if is_site_file(repository, path) and not PLACEHOLDER.search(repository.read(path) or "")
     ]
 
 
@@ -175,8 +175,8 @@ def describe(
     nested = frozenset(other for other in others if is_below(other, project.directory))
     modules = Modules(repository, project.directory, nested)
     stated = stated_settings(repository, project.directory)
-    manage = repository.source(project.manage_py) if project.manage_py else Source()
-    named = [statement.value for statement in (config.get(SETTINGS), *stated) if statement] + manage.settings
+    by_manage = repository.source(project.manage_py).settings if project.manage_py else []
+    named = [statement.value for statement in (config.get(SETTINGS), *stated) if statement] + by_manage
     finder = ApplicationFinder(modules, list(dict.fromkeys(named)))
     applications = finder.all()
     if "HEADWAITER_APP" in config:

@@ -6,12 +6,10 @@ huge, endless, cyclic or full of pipes.
 
 from __future__ import annotations
 
-import codecs
 import functools
 import io
 import os
 import re
-import stat
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -20,8 +18,6 @@ from buildpack.finder.python_source import Source, read_source
 
 MAX_FILE_BYTES = 512 * 1024
 MAX_DEPTH = 8
-MAX_ENTRIES = 200_000
-MAX_SEARCHED_BYTES = 64 * 1024 * 1024
 
 MARKS = (
     "WSGI_APPLICATION",
@@ -33,8 +29,6 @@ MARKS = (
     "settings.configure",
 )
 SKIPPED = frozenset({"node_modules", "bower_components", "site-packages", "dist-packages", "__pycache__"})
-# The codecs that people write Python files in. Others may be no text at all, or take for ever on purpose (punycode).
-TEXT_CODEC = re.compile(r"(utf|iso|latin|cp|windows|ascii|us-ascii|koi8|mac|euc|shift|gb|big5)", re.IGNORECASE)
 
 
 class ProjectError(Exception):
@@ -46,7 +40,6 @@ class Repository:
 
     def __init__(self, root: str) -> None:
         self.root = os.path.realpath(root)
-        self.truncated = False
         self._plain: set[str] = set()
         """Those that no symbolic link leads to."""
         self.python_files = sorted(self._walk(), key=lambda path: (path.count("/"), path))
@@ -54,16 +47,10 @@ class Repository:
 
     def _walk(self) -> Iterator[str]:
         level = [""]
-        seen = 0
         for _ in range(MAX_DEPTH + 1):
             below: list[str] = []
             for directory in level:
-                entries = self._entries(directory)
-                seen += len(entries)
-                if seen > MAX_ENTRIES:
-                    self.truncated = True
-                    return
-                for entry in entries:
+                for entry in self._entries(directory):
                     path = f"{directory}/{entry.name}" if directory else entry.name
                     if entry.name in SKIPPED or entry.name.startswith("."):
                         continue
@@ -95,11 +82,8 @@ class Repository:
 
     def is_file(self, path: str) -> bool:
         """Whether it's a regular file of the repository; a symbolic link may lead to one."""
-        try:
-            target = os.path.realpath(self._absolute(path))
-            return target.startswith(self.root + os.sep) and stat.S_ISREG(Path(target).stat().st_mode)
-        except (OSError, ValueError):
-            return False
+        target = os.path.realpath(self._absolute(path))
+        return target.startswith(f"{self.root}/") and os.path.isfile(target)  # noqa: PTH113 - Path.is_file may raise
 
     def has(self, path: str) -> bool:
         """Whether it's one of the Python files."""
@@ -107,11 +91,8 @@ class Repository:
 
     def is_directory(self, path: str) -> bool:
         """Whether it's a directory of the repository, followed through symbolic links."""
-        try:
-            target = os.path.realpath(self._absolute(path))
-            return f"{target}/".startswith(self.root + os.sep) and Path(target).is_dir()
-        except (OSError, ValueError):
-            return False
+        target = os.path.realpath(self._absolute(path))
+        return f"{target}/".startswith(f"{self.root}/") and os.path.isdir(target)  # noqa: PTH112 - Path.is_dir may raise
 
     def read(self, path: str) -> str | None:
         """A file's text; None when it isn't a regular file, is unreadable or is larger than MAX_FILE_BYTES."""
@@ -123,8 +104,7 @@ class Repository:
         if path not in self._plain and not self.is_file(path):
             return None
         try:
-            descriptor = os.open(self._absolute(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+            with Path(self._absolute(path)).open("rb") as file:
                 data = file.read(MAX_FILE_BYTES + 1)
         except OSError:
             return None
@@ -135,24 +115,13 @@ class Repository:
         """What a Python file says; an unreadable one says nothing."""
         return read_source(self.read(path) or "")
 
-    def search(self, word: str, below: str = ".", skip: frozenset[str] = frozenset()) -> list[str]:
-        """The Python files below a directory that hold one of MARKS, but for those below the directories to skip."""
-        found = self._marked[word]
-        return [path for path in found if is_below(path, below) and not any(is_below(path, other) for other in skip)]
-
     @functools.cached_property
-    def _marked(self) -> dict[str, list[str]]:
+    def marked(self) -> dict[str, list[str]]:
         """For each of MARKS, the files that hold it. Each file is read once."""
         pattern = re.compile("|".join(map(re.escape, MARKS)).encode())
         marked: dict[str, list[str]] = {mark: [] for mark in MARKS}
-        searched = 0
         for path in self.python_files:
-            data = self.read_bytes(path) or b""
-            searched += len(data)
-            if searched > MAX_SEARCHED_BYTES:
-                self.truncated = True
-                break
-            for mark in set(pattern.findall(data)):
+            for mark in set(pattern.findall(self.read_bytes(path) or b"")):
                 marked[mark.decode()].append(path)
         return marked
 
@@ -174,16 +143,8 @@ def parent(path: str) -> str:
 
 def decode(data: bytes) -> str:
     """Text as Python would read it: byte order mark, then coding cookie, then UTF-8. Never fails."""
-    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
-        if data.startswith(mark):
-            return data.decode(encoding, errors="replace")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-    except (LookupError, SyntaxError, ValueError):  # LookupError: Python 3.14 tries the codec, and hex is none for text
-        encoding = "latin-1"
-    if not TEXT_CODEC.match(encoding):
-        encoding = "latin-1"
-    try:
         return data.decode(encoding, errors="replace")
-    except (LookupError, ValueError):
+    except (LookupError, SyntaxError, ValueError):  # LookupError: hex and its like are codecs, but none for text
         return data.decode("latin-1")

@@ -79,7 +79,7 @@ def choose_settings(
 
 def _from_config_var(modules: Modules, config: Statement) -> str:
     module = modules.find(config.value)
-    if module and not modules.is_empty(module):
+    if module and not modules.repository.source(module.path).empty:
         return config.value
     problem = f"there is no such module to import from {shown(modules.directory)}"
     if module:
@@ -196,7 +196,7 @@ class _SettingsFinder:
             return "which isn't in the repository"
         if module.base not in {*self.modules.bases, self.application.module.base}:
             return f"which can only be imported from {module.base}/"
-        return "which is empty" if self.modules.is_empty(module) else None
+        return "which is empty" if self.repository.source(module.path).empty else None
 
 
 def _sorted(names: Sequence[str], unset: Sequence[str] = ()) -> list[str]:

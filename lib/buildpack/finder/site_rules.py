@@ -21,10 +21,8 @@ PLACEHOLDER = re.compile(r"\{\{ ?[A-Za-z_.]+ ?\}\}|\{%")
 @functools.lru_cache(maxsize=1)
 def is_published_package(repository: Repository) -> bool:
     """Whether the repository says of itself that it's a package for Django projects. Some real sites do, too."""
-    return any("Framework :: Django" in (repository.read(name) or "") for name in PACKAGE_FILES)
-
-
-PACKAGE_FILES = ("setup.py", "setup.cfg", "pyproject.toml")
+    names = ("setup.py", "setup.cfg", "pyproject.toml")
+    return any("Framework :: Django" in (repository.read(name) or "") for name in names)
 
 
 def why_not_a_site(repository: Repository, path: str, source: Source) -> str | None:

@@ -28,7 +28,7 @@ def reads_settings(node: ast.expr) -> bool:
 
 
 def joined_parts(node: ast.expr) -> list[ast.expr]:
-    """The parts that f"...", a + b, "..." % x and "...".format(x) put together; empty for anything else."""
+    """The parts that f"...", a + b and "..." % x put together; empty for anything else."""
     if isinstance(node, ast.JoinedStr):
         return [part.value if isinstance(part, ast.FormattedValue) else part for part in node.values]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
@@ -79,8 +79,5 @@ def module_level(tree: ast.Module) -> Iterator[ast.AST]:
             continue
         if isinstance(node, ast.If) and "__main__" in {getattr(part, "value", None) for part in ast.walk(node.test)}:
             pending.extend(node.orelse)
-            continue
-        if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-            pending.extend(part.target for part in ast.walk(node) if isinstance(part, ast.NamedExpr))
             continue
         pending.extend(ast.iter_child_nodes(node))

@@ -71,9 +71,9 @@ class ApplicationFinder:
     def _from_anywhere(self) -> Iterator[Application]:
         """WSGI_APPLICATION in any file; first those that share the first package with the default settings."""
         package = self.settings[0].partition(".")[0] if self.settings else ""
-        below = self.repository.search("WSGI_APPLICATION", self.modules.directory, self.modules.nested)
-        files = set(below) & set(self.modules.files)
-        found = [application for path in below[:MAX_EXAMINED] if path in files for application in self._literals(path)]
+        marked = self.repository.marked["WSGI_APPLICATION"]
+        files = [path for path in self.modules.files if path in marked][:MAX_EXAMINED]
+        found = [application for path in files for application in self._literals(path)]
         yield from sorted(found, key=lambda application: application.module.name.partition(".")[0] != package)
 
     def _literals(self, path: str) -> Iterator[Application]:
@@ -104,10 +104,7 @@ class ApplicationFinder:
     def _by_file_name(self) -> Iterator[Application]:
         """wsgi.py anywhere, then files with "wsgi" in their path, then any that makes Django's application."""
         known = self.modules.files
-        marks = ("get_wsgi_application", "WSGIHandler")
-        marked = {
-            path for mark in marks for path in self.repository.search(mark, self.modules.directory, self.modules.nested)
-        }
+        marked = {*self.repository.marked["get_wsgi_application"], *self.repository.marked["WSGIHandler"]}
         named = [path for path in known if re.search(r"(^|/)wsgi(\.py|/__init__\.py)$", path)]
         for files in (named, [path for path in known if "wsgi" in path], [path for path in known if path in marked]):
             for path in files[:MAX_EXAMINED]:
@@ -160,8 +157,8 @@ def no_application(modules: Modules, settings: list[str]) -> ProjectError:
     found = [path for path in files if modules.repository.source(path).is_asgi]
     names = [
         f"ASGI_APPLICATION in {path}"
-        for path in modules.repository.search("ASGI_APPLICATION", modules.directory, modules.nested)
-        if modules.repository.source(path).asgi_applications
+        for path in modules.repository.marked["ASGI_APPLICATION"]
+        if path in modules.files and modules.repository.source(path).asgi_applications
     ]
     example = settings[0] if settings else "mysite.settings"
     package, _, rest = example.partition(".")

@@ -21,6 +21,7 @@ PROJECT = {
     "python_version": "3.12.1",
     "django_version": "5.2",
     "waitress_version": "3.0.2",
+    "postgres_driver": True,
 }
 WEB = "headwaiter shop.wsgi:application"
 
@@ -201,23 +202,16 @@ def declared(tmp_path: Path, capsys: pytest.CaptureFixture[str], **config_vars: 
     env_dir.mkdir()
     for name, value in config_vars.items():
         (env_dir / name).write_text(value)
-    (tmp_path / "project.json").write_text(json.dumps(PROJECT | {"reason": "", "postgres_driver": True}))
-    options = {"build-dir": sample, "env-dir": env_dir, "slug": slug}
-    options |= {"project": tmp_path / "project.json"}
-    assert declare_process.main([f"--{name}={value}" for name, value in options.items()]) == 0
+    project = tmp_path / "project.json"
+    project.write_text(json.dumps(PROJECT))
+    assert declare_process.main([str(sample), str(env_dir), str(slug), str(project)]) == 0
     return json.loads((slug / "project.json").read_text()), capsys.readouterr().out
 
 
 def test_project_json_is_what_the_dyno_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every key of the agreement, one flat object but for the lists."""
+    """What was found in the build, and what app.json says of the database and the dynos."""
     facts, _ = declared(tmp_path, capsys)
-    assert facts == {
-        **PROJECT,
-        "database_plan": "heroku-postgresql:essential-0",
-        "web_dynos": 2,
-        "dyno_size": "standard-1x",
-        "release_process": True,
-    }
+    assert facts == {**PROJECT, "database_plan": "heroku-postgresql:essential-0", "web_dynos": 2}
 
 
 def test_the_log_previews_the_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

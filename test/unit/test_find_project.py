@@ -135,7 +135,6 @@ def test_other_config_vars_stay_closed(tmp_path: Path) -> None:
     root = layouts.write(tmp_path / "repo", layouts.site())
     env_dir = Path(write_config(tmp_path / "env", {"SECRET_KEY": "this-must-not-show", "HEADWAITER_APP": ""}))
     os.mkfifo(env_dir / "DATABASE_URL")
-    os.mkfifo(env_dir / "HEADWAITER_DIR")
 
     found = find_project(str(root), str(env_dir))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 
 import pytest
@@ -48,47 +46,28 @@ def test_the_lock_file_gives_version_and_hashes() -> None:
 
 
 def test_only_the_index_is_taken_from_config_vars(tmp_path: Path) -> None:
-    """Values are data: what isn't text, or isn't about the index, stays out of pip's environment."""
+    """Values are data: what can't be in an environment, or isn't about the index, stays out of pip's environment."""
     (tmp_path / "PIP_INDEX_URL").write_text("https://user:secret@example.org/simple\n")
-    (tmp_path / "PIP_EXTRA_INDEX_URL").write_bytes(b"\xff\xfe")
     (tmp_path / "PIP_TRUSTED_HOST").write_bytes(b"a\0b")
     (tmp_path / "SECRET_KEY").write_text("x")
-    environment = install_waitress.pip_environment(str(tmp_path), tmp_path)
+    environment = install_waitress.pip_environment(str(tmp_path))
     assert environment["PIP_INDEX_URL"] == "https://user:secret@example.org/simple"
     assert "SECRET_KEY" not in environment
     assert environment.get("PIP_TRUSTED_HOST") != "a\0b"
 
 
-def arguments(tmp_path: Path, own: str | None) -> argparse.Namespace:
-    """What bin/compile passes."""
-    (tmp_path / "project.json").write_text(json.dumps({"waitress_version": own}))
-    for name in ("cache", "target", "work"):
-        (tmp_path / name).mkdir()
-    return argparse.Namespace(
-        cache=tmp_path / "cache",
-        env_dir="",
-        project=tmp_path / "project.json",
-        requirements=REQUIREMENTS,
-        target=tmp_path / "target",
-        work=tmp_path / "work",
-    )
-
-
 def test_nothing_is_installed_beside_the_sites_own(tmp_path: Path) -> None:
     """The site's own wins, and no network is needed."""
-    given = arguments(tmp_path, "3.0.2")
-    install_waitress.install(given)
-    assert list(given.target.iterdir()) == []
+    install_waitress.install(tmp_path / "cache", "", tmp_path, own="3.0.2")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_download_leaves_the_cache_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unreachable index is the user's affair: a message, no half of a file."""
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     monkeypatch.setenv("PIP_RETRIES", "0")
-    given = arguments(tmp_path, None)
     with pytest.raises(install_waitress.UserError, match=r"couldn't be downloaded"):
-        install_waitress.install(given)
-    assert list(given.cache.iterdir()) == []
-    assert list(given.target.iterdir()) == []
+        install_waitress.install(tmp_path, "", tmp_path / "target", own=None)
+    assert list(tmp_path.iterdir()) == []

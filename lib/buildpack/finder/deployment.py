@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-import stat
 from dataclasses import dataclass
-from pathlib import Path
 
 from headwaiter import app_json, procfile
 
+from buildpack import config_var
 from buildpack.finder.names import is_development
 from buildpack.finder.repository import ProjectError, Repository, join
 from buildpack.finder.syntax import CONFIGURATION, SETTINGS
 
 CONFIG_VARS = ("HEADWAITER_DIR", "HEADWAITER_APP", SETTINGS, CONFIGURATION)
-MAX_CONFIG_VAR_BYTES = 4096
 
 SETTINGS_VALUE = rf"""{SETTINGS}[= ]["']?([A-Za-z_][\w.]*)"""
 
@@ -43,9 +41,8 @@ def read_config_vars(env_dir: str | None, repository: Repository) -> dict[str, S
     found = {}
     declared = app_json.parse(repository.read("app.json") or "{}").env
     for name in CONFIG_VARS:
-        value = _config_var(Path(env_dir, name)) if env_dir else None
-        if value:
-            found[name] = Statement(value, f"the config var {name}", is_config_var=True)
+        if stated := config_var.read(env_dir or "", name):
+            found[name] = Statement(stated, f"the config var {name}", is_config_var=True)
         elif value := declared.get(name):
             found[name] = Statement(value, "app.json's env")
     for name, statement in found.items():
@@ -56,16 +53,6 @@ def read_config_vars(env_dir: str | None, repository: Repository) -> dict[str, S
                 f"Set it again: heroku config:set {name}=..."
             )
     return found
-
-
-def _config_var(path: Path) -> str | None:
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return None
-        with path.open("rb") as file:
-            return file.read(MAX_CONFIG_VAR_BYTES).decode("utf-8", errors="backslashreplace").strip()
-    except OSError:
-        return None
 
 
 def stated_settings(repository: Repository, directory: str) -> list[Statement]:

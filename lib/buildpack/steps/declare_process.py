@@ -1,11 +1,10 @@
 """Writes what the dyno and bin/release read, and says in the build log what will run and why.
 
-Usage: declare_process.py --build-dir DIR --env-dir DIR --project FILE --slug DIR
+Usage: declare_process.py BUILD_DIR ENV_DIR SLUG_DIR PROJECT_JSON
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -22,17 +21,6 @@ from buildpack.steps.describe_project import wrap
 
 # What a directory may hold to be an option of a command that Dokku passes through `eval echo` without quotes.
 PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
-# What the dyno's project.json takes over from the step that found the project.
-FACTS = (
-    "directory",
-    "manage_py",
-    "wsgi_application",
-    "settings_module",
-    "candidates",
-    "warnings",
-    "python_version",
-    "django_version",
-)
 
 
 def web_command(project: Mapping[str, Any]) -> str:
@@ -93,7 +81,7 @@ def explain_release(
     yield f"  release: {migrate_command(manage_py)}"
 
 
-def explain_budget(hints: app_json.AppJson, env_dir: Path | None) -> Iterator[str]:
+def explain_budget(hints: app_json.AppJson, env_dir: str) -> Iterator[str]:
     """What app.json's database and dynos will mean for processes and threads."""
     if hints.problem:
         yield f"! {hints.problem}. It's passed over here."
@@ -116,42 +104,25 @@ def explain_budget(hints: app_json.AppJson, env_dir: Path | None) -> Iterator[st
 
 def main(argv: list[str]) -> int:
     """Write both files, print the explanation."""
-    parser = argparse.ArgumentParser(allow_abbrev=False)
-    parser.add_argument("--env-dir", required=True)
-    for name in ("--build-dir", "--project", "--slug"):
-        parser.add_argument(name, type=Path, required=True)
-    arguments = parser.parse_args(argv)
-    project = json.loads(arguments.project.read_text(encoding="utf-8"))
-    processes = procfile.read(arguments.build_dir / "Procfile")
-    hints = app_json.read(arguments.build_dir / "app.json")
+    print("> Declaring the web process")
+    build_dir, env_dir, slug = Path(argv[0]), argv[1], Path(argv[2])
+    project = json.loads(Path(argv[3]).read_text(encoding="utf-8"))
+    processes = procfile.read(build_dir / "Procfile")
+    hints = app_json.read(build_dir / "app.json")
     web = web_command(project)
 
-    facts = {
-        **{key: project[key] for key in FACTS},
-        "waitress_version": waitress_version(arguments.slug, project),
-        "database_plan": hints.database_plan,
-        "web_dynos": hints.web_dynos,
-        "dyno_size": hints.dyno_size,
-        "release_process": bool(processes and "release" in processes),
-    }
-    (arguments.slug / "project.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    (arguments.slug / "release.yml").write_text(release_yaml(web, project), encoding="utf-8")
+    facts = project | {"database_plan": hints.database_plan, "web_dynos": hints.web_dynos}
+    (slug / "project.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    (slug / "release.yml").write_text(release_yaml(web, project), encoding="utf-8")
 
     for lines in (
         explain_web(processes, web),
-        explain_budget(hints, Path(arguments.env_dir) if arguments.env_dir else None),
+        explain_budget(hints, env_dir),
         explain_release(processes, hints, web, project["manage_py"]),
     ):
         for line in lines:
             print(line)
     return 0
-
-
-def waitress_version(slug: Path, project: Mapping[str, Any]) -> str | None:
-    """The version that the dyno will run: the site's own, or the one just unpacked."""
-    own = project["waitress_version"]
-    unpacked = [path.stem.split("-")[1] for path in (slug / "python").glob("waitress-*.dist-info")]
-    return own or (unpacked[0] if unpacked else None)
 
 
 if __name__ == "__main__":

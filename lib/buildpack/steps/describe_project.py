@@ -87,6 +87,7 @@ def describe(project: Mapping[str, Any]) -> Iterator[str]:
 
 def main(argv: list[str]) -> int:
     """Print the description, or the error."""
+    print("> Looking for the Django project")
     build_dir, env_dir, output = argv
     try:
         found = find_project(build_dir, env_dir or None)

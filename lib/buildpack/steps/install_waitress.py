@@ -1,6 +1,6 @@
 """Puts Waitress beside headwaiter in the slug, unless the site brings its own.
 
-Usage: install_waitress.py --cache DIR --env-dir DIR --project FILE --requirements FILE --target DIR --work DIR
+Usage: install_waitress.py CACHE_DIR ENV_DIR TARGET_DIR PROJECT_JSON
 
 The wheel comes from the build cache; pip downloads it where it isn't there or isn't what requirements.txt's hashes say.
 It's unpacked rather than installed by pip: a pure Python wheel needs no more, and pip alone takes longer to start. Its
@@ -9,7 +9,6 @@ dist-info stays, so importlib.metadata knows it. Runs on the site's Python, with
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -17,8 +16,14 @@ import re
 import subprocess
 import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # lib/
+
+from buildpack import config_var
+
+REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements.txt"
 USER_ERROR = 65
 
 # The first version without a known vulnerability: https://github.com/Pylons/waitress/security/advisories
@@ -43,15 +48,6 @@ If the site can only use an index of your own, set PIP_INDEX_URL to it:
 Or add waitress to the site's own packages: that one is used then.
 """
 
-NO_PIP = """\
-Error: There's no pip to download Waitress with.
-
-The site's Python has neither pip nor the copy of it that comes with
-Python's own module ensurepip.
-
-Add waitress to the site's own packages: that one is used then.
-"""
-
 
 class UserError(Exception):
     """What the user can fix; the message is for the build log."""
@@ -64,10 +60,8 @@ def is_vulnerable(version: str) -> bool:
 
 def pinned(requirements: str) -> tuple[str, frozenset[str]]:
     """The version and the SHA-256 hashes in a requirements.txt made by pip-compile."""
-    version = re.search(r"^waitress==(\S+)", requirements, re.MULTILINE)
-    if version is None:
-        raise ValueError("lib/requirements.txt pins no waitress")
-    return version[1], frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", requirements))
+    (version,) = re.findall(r"^waitress==(\S+)", requirements, re.MULTILINE)
+    return version, frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", requirements))
 
 
 def is_intact(wheel: Path, hashes: frozenset[str]) -> bool:
@@ -80,49 +74,31 @@ def is_intact(wheel: Path, hashes: frozenset[str]) -> bool:
 
 def pip_command() -> list[str]:
     """pip for the site's Python: its own, or the wheel inside ensurepip where uv or Poetry left none."""
-    from importlib.util import find_spec
-
     if find_spec("pip") is not None:
         return [sys.executable, "-I", "-B", "-m", "pip"]
-    spec = find_spec("ensurepip")
-    bundled = sorted(Path(spec.origin).parent.glob("_bundled/pip-*.whl")) if spec and spec.origin else []
-    if not bundled:
-        raise UserError(NO_PIP)
-    return [sys.executable, "-I", "-B", f"{bundled[-1]}/pip"]
+    import ensurepip
+
+    (wheel,) = Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")
+    return [sys.executable, "-I", "-B", f"{wheel}/pip"]
 
 
-def pip_environment(env_dir: str, work: Path) -> dict[str, str]:
-    """This process's environment, the index that the config vars name, and a place for pip's temporary files."""
-    environment = {**os.environ, "TMPDIR": str(work)}
-    for name in PIP_CONFIG_VARS:
-        try:
-            value = (Path(env_dir) / name).read_text(encoding="utf-8").strip() if env_dir else ""
-        except (OSError, UnicodeDecodeError):
-            continue
-        if value and "\0" not in value:
-            environment[name] = value
-    return environment
+def pip_environment(env_dir: str) -> dict[str, str]:
+    """This process's environment, and the index that the config vars name."""
+    values = {name: config_var.read(env_dir, name) for name in PIP_CONFIG_VARS}
+    return {**os.environ, **{name: value for name, value in values.items() if value and "\0" not in value}}
 
 
-def download(version: str, requirements: Path, env_dir: str, work: Path) -> Path:
-    """The wheel, fetched by pip, which checks the hashes too. UserError where that fails."""
+def download(version: str, env_dir: str, cache: Path) -> None:
+    """Fetch the wheel by pip, which checks the hashes too. UserError where that fails."""
     command = [*pip_command(), "download", "--quiet", "--disable-pip-version-check", "--no-cache-dir", "--no-input"]
-    command += ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(requirements)]
-    command += ["--retries=2", "--timeout=15", "--dest", str(work)]
-    environment = pip_environment(env_dir, work)
+    command += ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(REQUIREMENTS)]
+    command += ["--retries=2", "--timeout=15", "--dest", str(cache)]
+    environment = pip_environment(env_dir)
     pip = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    wheels = sorted(work.glob("waitress-*.whl"))
-    if pip.returncode or not wheels:
+    if pip.returncode:
         lines = [line for line in (pip.stderr + pip.stdout).decode(errors="replace").splitlines() if line.strip()]
         said = "\n".join(f"  {line.strip()[:200]}" for line in lines[-3:]) or f"  (nothing; status {pip.returncode})"
         raise UserError(DOWNLOAD_FAILED.format(version=version, said=said))
-    return wheels[0]
-
-
-def unpack(wheel: Path, target: Path) -> None:
-    """Unpack a pure Python wheel; zipfile keeps every member below the target."""
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(target)
 
 
 def describe_own(version: str, ours: str) -> list[str]:
@@ -138,38 +114,33 @@ def describe_own(version: str, ours: str) -> list[str]:
     return lines
 
 
-def install(arguments: argparse.Namespace) -> None:
-    """Do it, and say what is done before each step that takes time."""
-    version, hashes = pinned(arguments.requirements.read_text(encoding="utf-8"))
-    own = json.loads(arguments.project.read_text(encoding="utf-8"))["waitress_version"]
+def install(cache: Path, env_dir: str, target: Path, own: str | None) -> None:
+    """Do it, and say what is done before each step that takes time. `own`: the version that the site brings."""
+    version, hashes = pinned(REQUIREMENTS.read_text(encoding="utf-8"))
     if own is not None:
         print("\n".join(describe_own(own, version)))
         return
 
-    cached = arguments.cache / f"waitress-{version}-py3-none-any.whl"
+    cached = cache / f"waitress-{version}-py3-none-any.whl"
     if is_intact(cached, hashes):
         print(f"Waitress {version}, from the build cache")
     else:
         reason = ", since the copy in the build cache is damaged" if cached.exists() else ""
         print(f"Waitress {version}, downloading{reason}")
-        wheel = download(version, arguments.requirements, arguments.env_dir, arguments.work)
-        for stale in arguments.cache.glob("waitress-*"):
+        for stale in cache.glob("waitress-*"):
             stale.unlink()
-        # Into the cache in one step: a build that is stopped leaves no half of a file.
-        partial = arguments.cache / "waitress.partial"
-        partial.write_bytes(wheel.read_bytes())
-        partial.replace(cached)
-    unpack(cached, arguments.target)
+        download(version, env_dir, cache)
+    with zipfile.ZipFile(cached) as archive:  # it keeps every member below the target
+        archive.extractall(target)
 
 
 def main(argv: list[str]) -> int:
     """Install, or say what the user has to fix."""
-    parser = argparse.ArgumentParser(allow_abbrev=False)
-    parser.add_argument("--env-dir", required=True)
-    for name in ("--cache", "--project", "--requirements", "--target", "--work"):
-        parser.add_argument(name, type=Path, required=True)
+    print("> Installing Waitress")
+    cache, env_dir, target, project = argv
+    own = json.loads(Path(project).read_text(encoding="utf-8"))["waitress_version"]
     try:
-        install(parser.parse_args(argv))
+        install(Path(cache), env_dir, Path(target), own)
     except UserError as error:
         print(error, end="", file=sys.stderr)
         return USER_ERROR

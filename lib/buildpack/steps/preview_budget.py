@@ -7,10 +7,11 @@ plan and a formation don't go together.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from headwaiter.app_json import AppJson
 from headwaiter.budget import arithmetic, dyno, plans
+
+from buildpack import config_var
 
 NUMBERS = (
     "HEADWAITER_DB_CONNECTIONS",
@@ -25,22 +26,14 @@ CPUS = {2560: 2, 30720: 4, 129024: 16}
 USUAL_CPUS = 8
 
 
-def numbers(env_dir: Path | None) -> dict[str, int]:
+def numbers(env_dir: str) -> dict[str, int]:
     """The config vars that hold a number; what holds something else is explained when the dyno boots."""
     found = {}
     for name in NUMBERS:
-        text = config_var(env_dir, name)
+        text = config_var.read(env_dir, name)
         if text.isascii() and text.isdigit() and len(text) < 7:
             found[name] = int(text)
     return found
-
-
-def config_var(env_dir: Path | None, name: str) -> str:
-    """The value of a config var, "" where it isn't set or is no text."""
-    try:
-        return (env_dir / name).read_text(encoding="utf-8").strip() if env_dir else ""
-    except (OSError, UnicodeDecodeError):
-        return ""
 
 
 def limit(hints: AppJson, given: Mapping[str, int], plan_var: str) -> arithmetic.Limit | None:
@@ -48,19 +41,17 @@ def limit(hints: AppJson, given: Mapping[str, int], plan_var: str) -> arithmetic
     if given.get("HEADWAITER_DB_CONNECTIONS"):
         return arithmetic.Limit("the database", given["HEADWAITER_DB_CONNECTIONS"], "HEADWAITER_DB_CONNECTIONS")
     name, source = (plan_var, "HEADWAITER_DB_PLAN") if plan_var else (hints.database_plan, "app.json")
-    if name is None or name.endswith(":in-dyno"):
-        return None
     try:
-        plan = plans.find(name)
+        plan = plans.find(name or "")
     except plans.UnknownPlanError:
         return None
     return arithmetic.Limit("the database", plan.connections, f"the plan {plan.name} of {source}")
 
 
-def preview(hints: AppJson, env_dir: Path | None) -> Iterator[str]:
+def preview(hints: AppJson, env_dir: str) -> Iterator[str]:
     """The lines for the build log; none where too little is known."""
     given = numbers(env_dir)
-    known = limit(hints, given, config_var(env_dir, "HEADWAITER_DB_PLAN"))
+    known = limit(hints, given, config_var.read(env_dir, "HEADWAITER_DB_PLAN"))
     if known is None:
         return
     memory = dyno.memory_of_size(hints.dyno_size)

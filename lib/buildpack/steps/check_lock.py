@@ -8,40 +8,34 @@ the parser (packaging) that every pip carries. Never fails a build: what can't b
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 # What pip-compile writes above its result, so that it can be repeated.
 COMMAND = re.compile(
     r"by the following command:\s*#\s*#\s+((?:pip-compile|uv pip compile|make) [\w ./=,:@-]+|pip-compile)$", re.M
 )
 EGG = re.compile(r"[#&]egg=([A-Za-z0-9._-]+)")
-MOST_FILES = 50  # that include each other; real sites have fewer than ten
 
 
 @dataclass
 class Requirements:
     """What one requirements file names, with all that it includes: normalised name -> the lines' requirements."""
 
-    asked: dict[str, list[object]] = field(default_factory=dict)
-    constrained: dict[str, list[object]] = field(default_factory=dict)
+    asked: dict[str, list[Any]] = field(default_factory=dict)
+    constrained: dict[str, list[Any]] = field(default_factory=dict)
     without_version: set[str] = field(default_factory=set)
 
 
 def load_packaging() -> ModuleType | None:
-    """The `packaging.requirements` of pip, be it installed or in ensurepip's wheel; None where there's no pip."""
-    if find_spec("pip") is None:
-        spec = find_spec("ensurepip")
-        bundled = sorted(Path(spec.origin).parent.glob("_bundled/pip-*.whl")) if spec and spec.origin else []
-        if not bundled:
-            return None
-        sys.path.insert(0, str(bundled[-1]))
+    """The `packaging.requirements` of pip; None where there's no pip, as uv and Poetry install no requirements.txt."""
     try:
         from pip._vendor.packaging import requirements
     except ImportError:
@@ -51,10 +45,8 @@ def load_packaging() -> ModuleType | None:
 
 def decode(data: bytes) -> str:
     """Text of any encoding that editors write: PowerShell makes UTF-16, with a byte order mark."""
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
-        if data.startswith(mark):
-            return data.decode(encoding, errors="replace")
-    return data.decode("utf-8", errors="replace")
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    return data.decode(encoding, errors="replace")
 
 
 def logical_lines(text: str) -> Iterator[str]:
@@ -86,7 +78,7 @@ class Reader:
 
     def _read_into(self, found: Requirements, path: Path, is_constraint: bool, seen: set[Path]) -> None:
         path = path.resolve()
-        if path in seen or len(seen) >= MOST_FILES or not path.is_relative_to(self.build_dir) or not path.is_file():
+        if path in seen or not path.is_relative_to(self.build_dir) or not path.is_file():
             return
         seen.add(path)
         for line in logical_lines(decode(path.read_bytes())):
@@ -109,34 +101,24 @@ class Reader:
         name = normalise(requirement.name)
         if requirement.url:
             found.without_version.add(name)
-        elif requirement.marker is None or self._applies(requirement.marker):
+        elif requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
             (found.constrained if is_constraint else found.asked).setdefault(name, []).append(requirement)
-
-    @staticmethod
-    def _applies(marker: object) -> bool:
-        return bool(marker.evaluate({"extra": ""}))  # type: ignore[attr-defined]
-
-
-def pins(lock: Requirements) -> dict[str, str]:
-    """name -> version of each `name==version` line."""
-    found: dict[str, str] = {}
-    for name, requirements in lock.asked.items():
-        for requirement in requirements:
-            exact = re.fullmatch(r"={2,3}([^*,]+)", str(requirement.specifier))  # type: ignore[attr-defined]
-            if exact:
-                found[name] = exact[1]
-    return found
 
 
 def compare(wanted: Requirements, lock: Requirements) -> list[str]:
     """A sentence for each package that the lock lacks or pins to a version that its input rules out."""
-    versions = pins(lock)
+    versions = {
+        name: exact[1]
+        for name, requirements in lock.asked.items()
+        for requirement in requirements
+        if (exact := re.fullmatch(r"={2,3}([^*,]+)", str(requirement.specifier)))
+    }
     missing = {*wanted.asked, *wanted.without_version} - {*lock.asked, *lock.without_version}
     sentences = [f"{name} is missing" for name in sorted(missing)]
     for source in (wanted.asked, wanted.constrained):
         for name in sorted(source.keys() & versions.keys()):
             for requirement in source[name]:
-                specifier = requirement.specifier  # type: ignore[attr-defined]
+                specifier = requirement.specifier
                 if not specifier.contains(versions[name], prereleases=True):
                     sentences.append(f"{name} is pinned to {versions[name]}, but {specifier} is asked for")
     return sentences
@@ -146,11 +128,6 @@ def compile_command(lock_text: str, name: str) -> str:
     """The command that made the lock, as its head says, or the plain one."""
     command = COMMAND.search(lock_text[:2000].replace("\r", ""))
     return command[1] if command else f"pip-compile {name}"
-
-
-def has_pair(directory: Path) -> bool:
-    """Whether pip-tools' input and its result are here."""
-    return (directory / "requirements.in").is_file() and (directory / "requirements.txt").is_file()
 
 
 def check(packaging: ModuleType, build_dir: Path, directory: Path) -> list[str]:
@@ -174,7 +151,8 @@ def main(argv: list[str]) -> int:
     build_dir = Path(argv[0]).resolve()
     project = json.loads(Path(argv[1]).read_text(encoding="utf-8"))
     directories = dict.fromkeys((build_dir, (build_dir / project["directory"]).resolve()))
-    pairs = [directory for directory in directories if has_pair(directory)]
+    names = ("requirements.in", "requirements.txt")
+    pairs = [directory for directory in directories if all((directory / name).is_file() for name in names)]
     packaging = load_packaging() if pairs else None
     if packaging is None:
         return 0

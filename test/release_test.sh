@@ -46,5 +46,5 @@ test_without_a_build_it_fails_and_prints_nothing_for_the_parser() {
 
 	assertEquals 1 "${RETURN}"
 	assertCapturedEquals ""
-	assertFileContains "bin/compile hasn't run" "${STD_ERR}"
+	assertFileContains "/.heroku/headwaiter/release.yml: No such file" "${STD_ERR}"
 }

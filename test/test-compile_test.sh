@@ -40,14 +40,3 @@ test_a_failing_test_fails_the_run() {
 	assertEquals 1 "${RETURN}"
 	assertFileContains "on purpose" "${STD_ERR}"
 }
-
-test_without_a_build_it_says_so() {
-	use_fixture sample_site
-	with_python
-	ORIGINAL_PATH="${PATH}"
-	PATH="${BUILD_DIR}/.heroku/python/bin:${PATH}"
-
-	run_tests
-
-	assertCapturedError 1 " !     Error: this site hasn't been built."
-}

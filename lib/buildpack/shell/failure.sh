@@ -1,8 +1,6 @@
 # shellcheck shell=bash
 # The two ways in which a build ends early: something for the user to fix, or a mistake of ours.
 
-FAILURE_REPORT_TO="the issue tracker of this buildpack's repository (the address in 'heroku buildpacks')"
-
 # failure::stop: prints the message on standard input and ends the build.
 function failure::stop() {
 	output::error
@@ -27,7 +25,7 @@ function failure::internal_error() {
 		echo
 		echo "That's a mistake in the buildpack, not in your site."
 		echo "Please report it, with this build log, at"
-		echo "${FAILURE_REPORT_TO}."
+		echo "the issue tracker of this buildpack's repository (the address in 'heroku buildpacks')."
 	} | output::error
 	exit "${status}"
 }

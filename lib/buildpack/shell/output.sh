@@ -1,11 +1,6 @@
 # shellcheck shell=bash
 # What the build log looks like: Heroku's arrows, indents and exclamation marks.
 
-# output::step TEXT: what begins now.
-function output::step() {
-	echo "-----> ${1}"
-}
-
 # output::paint: indents standard input; a line that begins with "! " becomes one of a warning, "> " begins a step.
 function output::paint() {
 	sed --unbuffered --regexp-extended --expression 's/^> /-----> /; t' --expression 's/^!( |$)/ !     /; t trim' \

@@ -3,14 +3,7 @@
 
 # Sets WORK_DIR (temporary files) and SLUG_DIR (what the dyno gets).
 function workspace::open() {
-	if ! WORK_DIR=$(mktemp -d); then
-		failure::stop "no-temporary-directory" <<-EOF
-			Error: No temporary directory can be made in ${TMPDIR:-/tmp}.
-
-			The line above says why. Set TMPDIR to a directory that this user may
-			write, with some megabytes free.
-		EOF
-	fi
+	WORK_DIR=$(mktemp -d) || exit 1 # mktemp has said why
 	trap 'rm -rf "${WORK_DIR}"' EXIT
 	workspace::_check_cache
 

@@ -4,7 +4,7 @@
 function headwaiter::install() {
 	local version
 	version=$(sed -n 's/^VERSION = "\(.*\)"$/\1/p' "${BUILDPACK_DIR}/lib/headwaiter/__init__.py")
-	output::step "Installing headwaiter ${version}"
+	echo "-----> Installing headwaiter ${version}"
 	cp -R "${BUILDPACK_DIR}/lib/headwaiter" "${SLUG_DIR}/python/headwaiter"
 	find "${SLUG_DIR}/python/headwaiter" -name __pycache__ -prune -exec rm -rf {} +
 	headwaiter::_write_command headwaiter headwaiter.cli main

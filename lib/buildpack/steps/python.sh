@@ -22,36 +22,21 @@ function python::find() {
 		EOF
 	fi
 
-	PYTHON_VERSION=$("${PYTHON}" -I -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' || echo unknown)
+	PYTHON_VERSION=$("${PYTHON}" -I -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
 	# The same oldest version as heroku/python's own; what runs on the dyno is written for it.
-	case "${PYTHON_VERSION}" in
-		unknown)
-			failure::stop <<-EOF
-				Error: The site's Python doesn't start.
+	if [[ "${PYTHON_VERSION}" == 2.* || "${PYTHON_VERSION}" == 3.[0-9].* ]]; then
+		failure::stop <<-EOF
+			Error: Python ${PYTHON_VERSION} is too old.
 
-				heroku/python left ${PYTHON#"${BUILD_DIR}/"}, but it can't be run
-				(the lines above say why).
+			This buildpack needs Python 3.10 or newer, as heroku/python itself
+			does by now.
 
-				Empty the build cache and build again:
-				  heroku plugins:install heroku-builds
-				  heroku builds:cache:purge
-			EOF
-			;;
-		2.* | 3.[0-9].*)
-			failure::stop <<-EOF
-				Error: Python ${PYTHON_VERSION} is too old.
-
-				This buildpack needs Python 3.10 or newer, as heroku/python itself
-				does by now.
-
-				Name a newer version in a file called .python-version in the root
-				of the repository, for example:
-				  3.13
-			EOF
-			;;
-		*) ;;
-	esac
-	output::step "Using the site's Python ${PYTHON_VERSION}"
+			Name a newer version in a file called .python-version in the root
+			of the repository, for example:
+			  3.13
+		EOF
+	fi
+	echo "-----> Using the site's Python ${PYTHON_VERSION}"
 }
 
 # Only an interpreter inside the build directory counts: no other one gets into the slug. heroku/python exports its bin
@@ -62,9 +47,9 @@ function python::_locate() {
 	if [[ -n "${PYTHON}" ]]; then
 		local directory
 		directory=$(cd "$(dirname "${PYTHON}")" && pwd -P)
-		local build_dir
-		build_dir=$(cd "${BUILD_DIR}" && pwd -P)
-		[[ "${directory}/" == "${build_dir}/"* ]] || PYTHON=""
+		local root
+		root=$(cd "${BUILD_DIR}" && pwd -P)
+		[[ "${directory}/" == "${root}/"* ]] || PYTHON=""
 	fi
 	if [[ -z "${PYTHON}" && -x "${BUILD_DIR}/.heroku/python/bin/python" ]]; then
 		PYTHON="${BUILD_DIR}/.heroku/python/bin/python"

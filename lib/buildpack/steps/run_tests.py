@@ -23,13 +23,6 @@ PYTEST_SECTIONS = {
     "setup.cfg": r"^\[tool:pytest\]",
 }
 
-NOT_BUILT = """\
- !     Error: this site hasn't been built.
- !
- !     {path} is missing.
- !     bin/test-compile writes it: has it run, and did a later step remove it?
-"""
-
 
 def pytest_configuration(directories: list[Path]) -> str | None:
     """The text of the first file that sets pytest up, None where there's none."""
@@ -63,12 +56,7 @@ def command(build_dir: Path, project: dict[str, str | None]) -> tuple[list[str],
 def main(argv: list[str]) -> int:
     """Replace this process by the tests; returns only when it can't."""
     build_dir = Path(argv[0]).resolve()
-    project_file = build_dir / ".heroku/headwaiter/project.json"
-    try:
-        project = json.loads(project_file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        print(NOT_BUILT.format(path=project_file), end="")
-        return 1
+    project = json.loads((build_dir / ".heroku/headwaiter/project.json").read_text(encoding="utf-8"))
     words, variables = command(build_dir, project)
     directory = build_dir / project["directory"]
     print(f"-----> Testing with {' '.join(words[1:])} in {project['directory']}", flush=True)

@@ -260,7 +260,6 @@ APPLICATIONS = [
         {**site(), "shop/heroku_wsgi.py": wsgi(), "Procfile": "web: gunicorn shop.heroku_wsgi --log-file -"},
         (".", "shop.heroku_wsgi:application", "shop.settings"),
         ["HEADWAITER_APP=shop.wsgi:application"],
-        "more than one WSGI",
     ),
     *(
         Layout(f"procfile_is_stale_{name}", {**site(), "Procfile": f"web: {command}\n"}, SHOP, warning=missing)

@@ -39,7 +39,7 @@ def on_applications(modules: Modules, chosen: Application, rest: list[Applicatio
     """Other WSGI applications, names of some that aren't there, and a name that only a star import may bring."""
     keep = set_config_var("HEADWAITER_APP", chosen.name)
     warnings = [f"{problem}: ignored. Correct it there, or: {keep}" for problem in problems]
-    if rest:
+    if rest and chosen.name not in served_by_procfile(modules):
         names = ", ".join(other.name for other in rest)
         warnings.append(
             f"There is more than one WSGI application: {chosen.name} is taken, not {names}. "
@@ -52,10 +52,16 @@ def on_applications(modules: Modules, chosen: Application, rest: list[Applicatio
     return warnings
 
 
+def served_by_procfile(modules: Modules) -> list[str]:
+    """The applications of the site that the Procfile's web process names."""
+    words = web_process(modules.repository).applications
+    return [f"{served[0].name}:{served[1]}" for word in words if (served := modules.served(word))]
+
+
 def on_procfile(modules: Modules, chosen: Application) -> list[str]:
     """A web process that names what isn't there, whatever its server; headwaiter's also one that names another."""
     web = web_process(modules.repository)
-    there = [f"{served[0].name}:{served[1]}" for word in web.applications if (served := modules.served(word))]
+    there = served_by_procfile(modules)
     if web.applications and all(is_gone(modules, word) for word in web.applications):
         place = "the repository" if modules.directory == "." else shown(modules.directory)
         problem = f"{web.applications[0]}, which isn't in {place}. Unless a package brings it, the dyno doesn't boot."

@@ -122,6 +122,7 @@ def _bounded(connection: Any, deadline: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+        timer.join()  # a cut that has begun ends before the descriptor can belong to another connection
 
 
 def _open(wrapper: Any, deadline: float) -> None:

@@ -92,10 +92,10 @@ def test_a_full_role_is_not_waited_for() -> None:
     url = postgres.server().role("lookfull", 1)
     with site(url) as one:
         with psycopg.connect(url):
-            assert one.look("from headwaiter.budget import database; from headwaiter.settings import Settings") == (
-                "None True False"
-            )
-            assert one.look("database.install(Settings())") == "None True False"
+            imports = "from headwaiter.budget import arithmetic, database; from headwaiter.settings import Settings"
+            assert one.look(imports) == "None True False"
+            install = "database.install(Settings(), arithmetic.compute(arithmetic.Inputs()))"
+            assert one.look(install) == "None True False"
         boot.eventually(lambda: one.look() == "1 True True", "room for the look")
 
 

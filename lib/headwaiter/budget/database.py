@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headwaiter.budget import holders
@@ -167,7 +168,7 @@ def name_connections(environ: MutableMapping[str, str] = os.environ) -> None:
         environ.setdefault("PGAPPNAME", environ["DYNO"])
 
 
-def install(settings: Settings, budget: Budget | None = None) -> None:
+def install(settings: Settings, budget: Budget) -> None:
     """Let a refused connect try again for settings.db_wait seconds, and name connections. Call before the fork."""
     name_connections()
     if settings.db_wait <= 0 or not any(alias.vendor in PORTS for alias in aliases(os.environ)):
@@ -178,15 +179,15 @@ def install(settings: Settings, budget: Budget | None = None) -> None:
 
     name = os.environ.get("PGAPPNAME", "")
     follows = settings.live_budget and not (settings.web_dynos or settings.db_reserve)
-    advisor = holders.Advisor(budget, name, follows=follows) if budget and holders.is_web(name) else None
-    watcher = Watcher(advisor)
-    retry = RefusalRetry(settings.db_wait, watcher.advice, lambda: _on_refusal())
-    for name in connections:
+    advisor = holders.Advisor(budget, name, follows=follows)
+    retry = RefusalRetry(settings.db_wait, advisor.advice, lambda: _on_refusal())
+    seen = partial(_show_holders, advisor) if holders.is_web(name) else _nothing
+    for alias in connections:
         with suppress(Exception):  # an alias that can't be used is the site's own business, when it uses it
-            _wrap(type(connections[name]), retry, watcher)
+            _wrap(type(connections[alias]), retry, seen)
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     pass
 
 
@@ -199,14 +200,14 @@ def on_refusal(act: Callable[[], None]) -> None:
     _on_refusal = act
 
 
-def _wrap(backend: type, retry: RefusalRetry, watcher: Watcher) -> None:
+def _wrap(backend: type, retry: RefusalRetry, seen: Callable[[Any, Any], None]) -> None:
     """Wrap get_new_connection where it is defined: the one call of Django's that opens a connection (4.2 to 6.x)."""
     owner = next(each for each in backend.__mro__ if "get_new_connection" in vars(each))
     method = vars(owner)["get_new_connection"]
     if backend.vendor in PORTS and not _is_ours(method):  # type: ignore[attr-defined]
         from headwaiter.budget.retry import retrying
 
-        owner.get_new_connection = retrying(method, retry, watcher.look)  # type: ignore[attr-defined]
+        owner.get_new_connection = retrying(method, retry, seen)  # type: ignore[attr-defined]
 
 
 def _is_ours(method: Callable[..., Any]) -> bool:
@@ -219,23 +220,16 @@ HOLDERS = (
 )
 
 
-class Watcher:
-    """Shows an Advisor who holds the connections, on one that was waited for. Only PostgreSQL names its clients."""
+def _show_holders(advisor: Advisor, backend: Any, connection: Any) -> None:
+    """Ask on a connection that was waited for, before Django gets it, and leave it as it was. Never raises.
 
-    def __init__(self, advisor: Advisor | None) -> None:
-        self._advisor = advisor
-
-    def look(self, backend: Any, connection: Any) -> None:
-        """Ask on a connection that Django hasn't got yet, and leave it as it was. Never raises."""
-        options = backend.settings_dict.get("OPTIONS") or {}
-        if not self._advisor or backend.vendor != "postgresql" or options.keys() & {"pool", "application_name"}:
-            return
-        with suppress(Exception):
-            with connection.cursor() as cursor:
-                cursor.execute(HOLDERS)
-                self._advisor.see({str(name): int(number) for name, number in cursor.fetchall()})
-            connection.rollback()
-
-    def advice(self) -> str:
-        """One sentence for the log."""
-        return self._advisor.advice() if self._advisor else "`headwaiter plan` shows who holds them."
+    Only PostgreSQL names its clients.
+    """
+    options = backend.settings_dict.get("OPTIONS") or {}
+    if backend.vendor != "postgresql" or options.keys() & {"pool", "application_name"}:
+        return
+    with suppress(Exception):
+        with connection.cursor() as cursor:
+            cursor.execute(HOLDERS)
+            advisor.see({str(name): int(number) for name, number in cursor.fetchall()})
+        connection.rollback()

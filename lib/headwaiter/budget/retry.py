@@ -32,15 +32,12 @@ _TEXTS = (
     "no more connections allowed",  # PgBouncer: max_client_conn
     "client connections exceeded",  # PgBouncer: max_db_client_connections, max_user_client_connections
 )
-_SQLSTATE = "53300"
 _MYSQL_CODES = frozenset({1040, 1203})  # ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS
 _MYSQL_USER_LIMIT = 1226  # ER_USER_LIMIT_REACHED: of connections at a time, but also of queries or connects an hour
 
 
 def is_refusal(error: BaseException) -> bool:
     """Whether a driver's error says that the server has no connection left, and one may come free."""
-    if _SQLSTATE in (getattr(error, "sqlstate", None), getattr(error, "pgcode", None)):
-        return True
     code = error.args[0] if error.args else None
     text = " ".join(str(part) for part in error.args)
     if isinstance(code, int):

@@ -13,31 +13,15 @@ _ABSURD_MB = 1024 * 1024
 """A memory limit of 1 TiB or more isn't one: cgroup v1 says 2^63 for "none". heroku/python draws the same line."""
 
 SIZES = {
-    "eco": 512,
-    "hobby": 512,
-    "free": 512,
-    "basic": 512,
-    "standard-1x": 512,
-    "standard-2x": 1024,
-    "private-s": 1024,
-    "shield-s": 1024,
-    "performance-m": 2560,
-    "private-m": 2560,
-    "shield-m": 2560,
-    "performance-l": 14336,
-    "private-l": 14336,
-    "shield-l": 14336,
-    "performance-l-ram": 30720,
-    "private-l-ram": 30720,
-    "shield-l-ram": 30720,
-    "performance-xl": 63488,
-    "private-xl": 63488,
-    "shield-xl": 63488,
-    "performance-2xl": 129024,
-    "private-2xl": 129024,
-    "shield-2xl": 129024,
+    512: ("eco", "hobby", "free", "basic", "standard-1x"),
+    1024: ("standard-2x", "private-s", "shield-s"),
+    2560: ("performance-m", "private-m", "shield-m"),
+    14336: ("performance-l", "private-l", "shield-l"),
+    30720: ("performance-l-ram", "private-l-ram", "shield-l-ram"),
+    63488: ("performance-xl", "private-xl", "shield-xl"),
+    129024: ("performance-2xl", "private-2xl", "shield-2xl"),
 }
-"""Dyno size -> memory in MB: https://devcenter.heroku.com/articles/dyno-types (2024-12-03)."""
+"""Memory in MB -> the dyno sizes that have it: https://devcenter.heroku.com/articles/dyno-types (2024-12-03)."""
 
 _TASKS = ((512, 256), (1024, 512), (2560, 16384), (14336, 32768), (30720, 16384), (63488, 32768), (129024, 65536))
 """Memory in MB -> processes and threads that a dyno of that memory may run: https://devcenter.heroku.com/articles/limits."""
@@ -76,7 +60,7 @@ def memory_of_size(size: str | None) -> int | None:
     fir = re.fullmatch(r"dyno-\d+c-(0\.5|\d+)gb", name)
     if fir:
         return int(float(fir[1]) * 1024)
-    return SIZES.get(name)
+    return next((memory for memory, names in SIZES.items() if name in names), None)
 
 
 def tasks_of_memory(memory_mb: int) -> int:

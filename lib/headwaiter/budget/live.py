@@ -133,7 +133,8 @@ class LiveBudget:
             self.failed(now)
             return None
         self._failures = 0
-        self._survey = Survey(self._survey.aliases, {**self._survey.answers, **self._same_account(answers)})
+        aliases = self._survey.aliases
+        self._survey = Survey(aliases, {**self._survey.answers, **server_limits.spread(aliases, answers)})
         found = limits.find(self._survey, self._settings, self._facts, self._environ)
         held = tuple(self._with_held_others(limit, now) for limit in found.limits)
         dynos, source = self._count_dynos(now)
@@ -142,16 +143,6 @@ class LiveBudget:
         if (before.processes, before.threads) == (self.budget.processes, self.budget.threads):
             return None
         return Change(before, self.budget, _reason(before, self.budget))
-
-    def _same_account(self, answers: Mapping[str, Answer]) -> dict[str, Answer]:
-        by_account = {
-            server_limits.account(alias): alias.name for alias in self._survey.aliases if alias.name in answers
-        }
-        return {
-            alias.name: answers[by_account[server_limits.account(alias)]]
-            for alias in self._survey.aliases
-            if server_limits.account(alias) in by_account
-        }
 
     def _with_held_others(self, limit: Limit, now: float) -> Limit:
         others = self._others.setdefault(_key(limit), Held(limit.others)).take(limit.others, now)

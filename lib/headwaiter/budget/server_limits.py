@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import selectors
 import signal
 import time
 import warnings
@@ -85,19 +84,19 @@ class Survey:
     django: bool = True
 
 
-def take(environ: Mapping[str, str], timeout_seconds: float = TIMEOUT_SECONDS) -> Survey:
-    """Ask every server at once; takes `timeout_seconds` at most, whatever happens. Never raises."""
+def take(environ: Mapping[str, str]) -> Survey:
+    """Ask every server at once; takes TIMEOUT_SECONDS at most, whatever happens. Never raises."""
     aliases = database.aliases(environ)
-    asked: dict[tuple[str, ...], Alias] = {}
-    for alias in accounts(aliases):
-        if alias.vendor in _LIMITS:
-            asked[account(alias)] = alias
-    replies = _ask_all(list(asked.values()), timeout_seconds)
-    answers: dict[str, Answer | str] = {}
-    for alias in aliases:
-        if alias.vendor in _LIMITS:
-            answers[alias.name] = replies[asked[account(alias)].name]
-    return Survey(tuple(aliases), answers, django=database.configured())
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    children = {alias.name: _start(alias, deadline) for alias in accounts(aliases) if alias.vendor in _LIMITS}
+    replies = {name: _understand(_read(*child)) for name, child in children.items()}
+    return Survey(tuple(aliases), spread(aliases, replies), django=database.configured())
+
+
+def spread(aliases: Iterable[Alias], answers: Mapping[str, Answer | str]) -> dict[str, Answer | str]:
+    """Give the answer of one alias to all aliases of its account."""
+    by_account = {account(alias): answers[alias.name] for alias in aliases if alias.name in answers}
+    return {alias.name: by_account[account(alias)] for alias in aliases if account(alias) in by_account}
 
 
 def account(alias: Alias) -> tuple[str, ...]:
@@ -113,14 +112,7 @@ def accounts(aliases: Iterable[Alias]) -> list[Alias]:
     return list(found.values())
 
 
-def _ask_all(aliases: list[Alias], timeout_seconds: float) -> dict[str, Answer | str]:
-    deadline = time.monotonic() + timeout_seconds
-    children = {alias.name: _start(alias, timeout_seconds, deadline) for alias in aliases}
-    replies = {name: _read(child, deadline) for name, child in children.items()}
-    return {name: _understand(reply, timeout_seconds) for name, reply in replies.items()}
-
-
-def _start(alias: Alias, timeout_seconds: float, deadline: float) -> tuple[int, int]:
+def _start(alias: Alias, deadline: float) -> tuple[int, int]:
     """Fork a child that asks; its process id, and the pipe that its answer comes through."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
@@ -128,47 +120,39 @@ def _start(alias: Alias, timeout_seconds: float, deadline: float) -> tuple[int, 
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
-        _be_the_child(alias, writing, timeout_seconds, deadline)
+        _be_the_child(alias, writing, deadline)
     os.close(writing)
     return child, reading
 
 
-def _be_the_child(alias: Alias, writing: int, timeout_seconds: float, deadline: float) -> NoReturn:
-    """Ask, answer, end. Nothing of the site's own runs on the way out, and nothing is printed."""
+def _be_the_child(alias: Alias, writing: int, deadline: float) -> NoReturn:
+    """Ask, answer, end: at the deadline at the latest. Nothing of the site's own runs on the way out or is printed."""
     with suppress(BaseException):
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+        signal.setitimer(signal.ITIMER_REAL, max(0.001, deadline - time.monotonic()))
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        os.write(writing, json.dumps(_ask(alias, timeout_seconds, deadline)).encode())
+        os.write(writing, json.dumps(_ask(alias, deadline)).encode())
     os._exit(0)
 
 
-def _read(child: tuple[int, int], deadline: float) -> bytes:
-    """All that the child wrote, until it ends or the time is up; then it is ended and waited for."""
-    pid, reading = child
-    data = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(reading, selectors.EVENT_READ)
-        while selector.select(max(0.0, deadline - time.monotonic())):
-            block = os.read(reading, 65536)
-            if not block:
-                break
-            data += block
-    os.close(reading)
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+def _read(pid: int, reading: int) -> bytes:
+    """All that the child wrote; its timer ends it in time."""
+    with os.fdopen(reading, "rb") as pipe:
+        data = pipe.read()
     with suppress(ChildProcessError):
         os.waitpid(pid, 0)
     return data
 
 
-def _understand(reply: bytes, timeout_seconds: float) -> Answer | str:
+def _understand(reply: bytes) -> Answer | str:
     try:
         found = json.loads(reply)
     except ValueError:
-        return f"no answer in {timeout_seconds:g} s"
+        return f"no answer in {TIMEOUT_SECONDS:g} s"
     if isinstance(found, str):
         return found
     return answer_from(found)
@@ -179,19 +163,19 @@ def answer_from(fields: Mapping[str, Any]) -> Answer:
     return Answer(**{**fields, "in_use": tuple(InUse(**each) for each in fields["in_use"])})
 
 
-def _ask(alias: Alias, timeout_seconds: float, deadline: float) -> dict[str, Any] | str:
+def _ask(alias: Alias, deadline: float) -> dict[str, Any] | str:
     """The answer as JSON takes it, or the reason why there is none; while the server is full, ask again."""
     while True:
         try:
-            return asdict(_answer(alias, timeout_seconds))
+            return asdict(_answer(alias))
         except Exception as error:
             if not is_refusal(error) or time.monotonic() + 0.6 > deadline:
                 return reason(error)
         time.sleep(0.2)
 
 
-def _answer(alias: Alias, timeout_seconds: float) -> Answer:
-    connection = database.connect(alias.name, timeout_seconds)
+def _answer(alias: Alias) -> Answer:
+    connection = database.connect(alias.name, TIMEOUT_SECONDS)
     try:
         return read_answer(connection, connection.cursor(), alias.vendor)
     finally:
@@ -234,33 +218,22 @@ def _is_pooled(connection: Any, backend_pid: int, vendor: str) -> bool:
     return vendor == "postgresql" and bool(told) and told != backend_pid
 
 
-# SQLSTATE or MySQL's code, a pattern of the message, what to say. The message itself is never shown: it may hold
-# whatever was in DATABASE_URL.
-_REASONS: tuple[tuple[tuple[str | int, ...], str, str], ...] = (
-    (
-        ("28P01", 1045),
-        r"password authentication failed|role \".*\" does not exist|Access denied",
-        "it refused the user or password",
-    ),
-    ((), r"no encryption|\bSSL\b|\bssl\b", 'the encryption failed; most servers want OPTIONS["sslmode"] = "require"'),
-    (("3D000", 1049), r"database \".*\" does not exist|Unknown database", "it has no database of that name"),
-    (
-        (2005,),
-        r"translate host name|Name or service not known|failed to resolve|nodename nor servname|getaddrinfo",
-        "the host name isn't known",
-    ),
-    ((), r"Connection refused", "nothing listens there"),
-    ((), r"timeout|timed out", "no answer in time"),
-)
+# A pattern of the message -> what to say. The message itself is never shown: it may hold whatever is in DATABASE_URL.
+_REASONS = {
+    r"password authentication failed|role \".*\" does not exist|Access denied": "it refused the user or password",
+    r"no encryption|\bSSL\b|\bssl\b": 'the encryption failed; most servers want OPTIONS["sslmode"] = "require"',
+    r"database \".*\" does not exist|Unknown database": "it has no database of that name",
+    r"translate host name|Name or service not known|failed to resolve|nodename nor servname|getaddrinfo"
+    r"|Unknown .*server host": "the host name isn't known",
+    r"Connection refused": "nothing listens there",
+    r"timeout|timed out": "no answer in time",
+}
 
 
 def reason(error: BaseException) -> str:
     """Why there is no answer, in words that quote nothing."""
     if is_refusal(error):
         return "it has no connection left"
-    code = getattr(error, "sqlstate", None) or (error.args[0] if error.args else None)
     text = str(error)
-    for codes, pattern, said in _REASONS:
-        if code in codes or re.search(pattern, text):
-            return said
-    return f"asking failed ({type(error).__name__})"
+    unknown = f"asking failed ({type(error).__name__})"
+    return next((said for pattern, said in _REASONS.items() if re.search(pattern, text)), unknown)

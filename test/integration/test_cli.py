@@ -165,3 +165,22 @@ def test_plan_and_check_are_commands(app: Path) -> None:
     """They have their own options and texts."""
     assert run(app, "plan", "--help").returncode == 0
     assert run(app, "check", "--help").returncode == 0
+
+
+def test_plan_takes_the_servers_options_in_any_order(app: Path) -> None:
+    """An option's value that is a word of its own isn't the application."""
+    (app / "src").mkdir()
+    (app / "app.py").rename(app / "src/app.py")
+    for words in (["--chdir", "src", "app:application"], ["app:application", "--chdir", "src"]):
+        found = run(app, "plan", *words)
+        assert (found.returncode, found.stderr) == (0, "")
+        assert "Warnings" not in found.stdout
+
+
+@pytest.mark.parametrize("command", ["plan", "check"])
+@pytest.mark.parametrize("word", ["--json=x", "--no-such-option"])
+def test_plan_and_check_end_with_64_at_wrong_usage(app: Path, command: str, word: str) -> None:
+    """As the server does, whoever finds the mistake."""
+    found = run(app, command, word, "app:application")
+    assert (found.returncode, found.stdout) == (64, "")
+    assert word.partition("=")[0] in found.stderr

@@ -17,17 +17,21 @@ from headwaiter.settings import Settings
 
 def main(argv: Sequence[str]) -> int:
     """Print the plan; exit status 0, also when the database is down: that is when people look."""
-    parser = argparse.ArgumentParser(prog="headwaiter plan", description="Show what the database and the dyno allow.")
-    parser.add_argument("application", nargs="?", metavar="MODULE:ATTRIBUTE", help="instead of what the build found")
+    parser = argparse.ArgumentParser(
+        "headwaiter plan", "headwaiter plan [OPTIONS] [MODULE:ATTRIBUTE]",
+        "Show what the database and the dyno allow.",
+        "MODULE:ATTRIBUTE takes the place of what the build found. Options of `headwaiter` itself, such as --chdir and "
+        "--threads, work here too.",
+        allow_abbrev=False, exit_on_error=False,
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options, rest = parser.parse_known_args(list(argv))
     try:
+        options, rest = parser.parse_known_args(argv)
         site = project.find()
-        words = [*rest, *([options.application] if options.application else [])]
-        chosen = settings.load(words, os.environ, site.as_settings(), serving=False)
+        chosen = settings.load(rest, os.environ, site.as_settings(), serving=False)
         project.enter(chosen.chdir, chosen.settings_module)
         problem = _load(chosen)
-    except settings.SettingsError as error:
+    except (argparse.ArgumentError, settings.SettingsError) as error:
         return _fail(64, str(error))
     except project.ProjectError as error:
         return _fail(78, str(error))

@@ -1,6 +1,6 @@
-"""`headwaiter check`: what would go wrong with this Django site on Heroku, and how to fix it.
+"""Show what would go wrong with this Django site on Heroku, and how to fix it; Django's own `check --deploy` included.
 
-Django's own `check --deploy` runs with it. It changes nothing, and works when the database is down.
+It changes nothing, and works when the database is down. Run it where the config vars are: heroku run headwaiter check
 """
 
 from __future__ import annotations
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 LEVELS = {"INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}  # django.core.checks
 OK, FOUND, USAGE, NO_SITE = 0, 1, 64, 78
 
-_ABOUT = """\
-Show what would go wrong with this Django site on Heroku, and how to fix it; Django's own `check --deploy` included.
-It changes nothing, and works when the database is down. Run it where the config vars are: heroku run headwaiter check
-"""
 _EPILOG = """\
 Options of `headwaiter` itself, such as --chdir and --settings-module, work here too. Exit status: 0 nothing found at
 the fail level, 1 something, 64 wrong usage, 78 the site can't be loaded. To silence a finding, name it in the site's
@@ -37,7 +33,7 @@ settings: SILENCED_SYSTEM_CHECKS = ["headwaiter.W304"]
 def main(argv: Sequence[str]) -> int:
     """Run the command; return its exit status: 0, 1, 64 or 78."""
     parser = argparse.ArgumentParser(
-        "headwaiter check", "headwaiter check [OPTIONS] [MODULE:ATTRIBUTE]", _ABOUT, _EPILOG,
+        "headwaiter check", "headwaiter check [OPTIONS] [MODULE:ATTRIBUTE]", __doc__, _EPILOG,
         allow_abbrev=False, exit_on_error=False,
     )  # fmt: skip
     about = "exit with status 1 from this level on (default: ERROR)"

@@ -254,11 +254,11 @@ def _warnings(budget: Budget) -> Iterator[str]:
     """What can't be kept, with the numbers and the fix."""
     inputs = budget.inputs
     for limit in inputs.limits:
-        reserve = reserve_for(limit, inputs.reserve)
-        total = _sharing(limit, inputs) * limit.used(budget.processes, budget.threads)
+        dynos, reserve = _sharing(limit, inputs), reserve_for(limit, inputs.reserve)
+        total = dynos * limit.used(budget.processes, budget.threads)
         if total + reserve > limit.connections:
             yield (
-                f"{count(inputs.dynos, 'web dyno')} of {count(budget.processes, 'process')} x "
+                f"{count(dynos, 'web dyno')} of {count(budget.processes, 'process')} x "
                 f"{count(budget.threads, 'thread')} can hold {total} connections; with {reserve} in reserve that is "
                 f"{total + reserve}, over the limit of {limit.connections} ({limit.source}). {_fix(limit, budget)}"
             )

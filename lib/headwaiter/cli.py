@@ -15,14 +15,14 @@ from headwaiter.server import early, signals
 
 if TYPE_CHECKING:
     from headwaiter.budget.arithmetic import Budget
-    from headwaiter.budget.decide import Decision
+    from headwaiter.budget.decide import Plan
     from headwaiter.budget.live import LiveBudget
     from headwaiter.project import Project
     from headwaiter.server.signals import Arrivals
     from headwaiter.server.supervisor import Application
     from headwaiter.settings import Settings
 
-    Loaded = tuple[Decision, Callable[[], Application]]
+    Loaded = tuple[Plan, Callable[[], Application]]
 
 USAGE = 64  # sysexits.h
 CANNOT_LOAD = 78  # sysexits.h: a mistake in the configuration
@@ -134,7 +134,7 @@ def _load_in_workers(chosen: Settings, site: Project, arrivals: Arrivals) -> Loa
     return decision, load
 
 
-def _decide_in_child(chosen: Settings, site: Project) -> Decision:
+def _decide_in_child(chosen: Settings, site: Project) -> Plan:
     """Return the decision, which takes the site's own settings. Ends this process if the site can't be imported."""
     from headwaiter.project import ProjectError
 
@@ -153,7 +153,7 @@ def _decide_in_child(chosen: Settings, site: Project) -> Decision:
         sys.exit(status)  # it has said why
     if not pickled:
         raise ProjectError(f"{chosen.application}: the process that imported it was ended by signal {-status}.")
-    decision: Decision = pickle.loads(pickled)  # noqa: S301  # our own child's
+    decision: Plan = pickle.loads(pickled)  # noqa: S301  # our own child's
     return decision
 
 
@@ -166,24 +166,23 @@ def _import(chosen: Settings) -> Application:
     return application
 
 
-def _decide(chosen: Settings, site: Project) -> Decision:
+def _decide(chosen: Settings, site: Project) -> Plan:
     from headwaiter.budget import decide
 
     return decide.decide(chosen, site.facts)
 
 
-def _follow(chosen: Settings, site: Project, decision: Decision) -> LiveBudget | None:
+def _follow(chosen: Settings, site: Project, decision: Plan) -> LiveBudget | None:
     """Return what changes the budget while this dyno runs; None where it stays as it was at boot."""
-    from headwaiter.budget import dyno
-
-    here = dyno.read(os.environ)
-    if decision.survey is None or here.process_type != "web":
+    if decision.survey is None or decision.dyno.process_type != "web":
         return None
     from headwaiter.budget import live
 
     if live.why_fixed(chosen, decision.survey, os.environ):
         return None
-    return live.LiveBudget(decision.budget, decision.survey, chosen, site.facts, here, os.environ, now=time.monotonic())
+    return live.LiveBudget(
+        decision.budget, decision.survey, chosen, site.facts, decision.dyno, os.environ, now=time.monotonic()
+    )
 
 
 def _prepare_fork(chosen: Settings, budget: Budget) -> None:

@@ -39,13 +39,13 @@ def numbers(env_dir: str) -> dict[str, int]:
 def limit(hints: AppJson, given: Mapping[str, int], plan_var: str) -> arithmetic.Limit | None:
     """The database's limit as far as a build can know it, None where nothing names a plan."""
     if given.get("HEADWAITER_DB_CONNECTIONS"):
-        return arithmetic.Limit("the database", given["HEADWAITER_DB_CONNECTIONS"], "HEADWAITER_DB_CONNECTIONS")
+        return arithmetic.Limit(given["HEADWAITER_DB_CONNECTIONS"], "HEADWAITER_DB_CONNECTIONS")
     name, source = (plan_var, "HEADWAITER_DB_PLAN") if plan_var else (hints.database_plan, "app.json")
     try:
         plan = plans.find(name or "")
     except plans.UnknownPlanError:
         return None
-    return arithmetic.Limit("the database", plan.connections, f"the plan {plan.name} of {source}")
+    return arithmetic.Limit(plan.connections, f"the plan {plan.name} of {source}")
 
 
 def preview(hints: AppJson, env_dir: str) -> Iterator[str]:

@@ -39,7 +39,6 @@ class Limit(NamedTuple):
     each process (a pool's max_size) count against it. `others` are held now by clients that aren't web dynos.
     """
 
-    name: str
     connections: int
     source: str
     aliases: tuple[str, ...] = ("default",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from headwaiter.budget.arithmetic import Budget
 
@@ -14,21 +14,14 @@ def is_web(application_name: str) -> bool:
     return bool(re.fullmatch(r"web(\.\d+|-[0-9a-z]+-[0-9a-z]+)", application_name))
 
 
-def web_dynos(holders: Mapping[str, int]) -> int:
+def web_dynos(names: Iterable[str]) -> int:
     """Web dynos seen, by the highest number on Cedar; Fir's have none, and old ones can't be told from new: 0."""
-    return max(_numbers(holders), default=0)
+    return max((int(found[1]) for name in names if (found := re.fullmatch(r"web\.(\d{1,3})", name))), default=0)
 
 
-def seen_dynos(holders: Mapping[str, int]) -> int:
+def seen_dynos(names: Collection[str]) -> int:
     """Web dynos seen: the highest number on Cedar; on Fir every name counts, an old dyno's too while it leaves."""
-    return max(web_dynos(holders), sum(name.startswith("web-") and is_web(name) for name in holders))
-
-
-def _numbers(names: Mapping[str, int]) -> Iterator[int]:
-    for name in names:
-        match = re.fullmatch(r"web\.(\d{1,3})", name)
-        if match:
-            yield int(match[1])
+    return max(web_dynos(names), sum(name.startswith("web-") and is_web(name) for name in names))
 
 
 REPEATED_SECONDS = 60.0  # a deploy, where old and new dynos overlap under one name, is over by then

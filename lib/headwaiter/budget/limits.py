@@ -52,10 +52,6 @@ class _Known:
     plan: plans.Plan | None
     """Declared by HEADWAITER_DB_PLAN or app.json."""
 
-    def answer(self, alias: Alias) -> Answer | str | None:
-        """Return what the server of `alias` said, or why it said nothing."""
-        return self.survey.answers.get(alias.name)
-
 
 def find(survey: Survey, settings: Settings, facts: Mapping[str, Any], environ: Mapping[str, str]) -> Found:
     """Return the limits of every server that the site's databases are on."""
@@ -64,7 +60,8 @@ def find(survey: Survey, settings: Settings, facts: Mapping[str, Any], environ: 
     if not survey.django:
         servers = [_without_django(known)]
     else:
-        servers = [_of_server(aliases, known) for aliases in _by_server(survey.aliases)]
+        names = dict.fromkeys(alias.server for alias in survey.aliases)
+        servers = [_of_server([alias for alias in survey.aliases if alias.server == name], known) for name in names]
     return Found(
         limits=tuple(limit for server in servers for limit in server.limits),
         databases=tuple(_shown(row, known) for server in servers for row in server.databases),
@@ -116,13 +113,6 @@ def _main_server(known: _Known) -> tuple[str, str, str] | None:
     return next((alias.server for alias in (*named, *default)), None)
 
 
-def _by_server(aliases: Iterable[Alias]) -> list[list[Alias]]:
-    servers: dict[tuple[str, str, str], list[Alias]] = {}
-    for alias in aliases:
-        servers.setdefault(alias.server, []).append(alias)
-    return list(servers.values())
-
-
 def _without_django(known: _Known) -> Found:
     """One connection to DATABASE_URL in each thread is assumed."""
     if not known.url or not known.url.vendor:
@@ -143,7 +133,7 @@ def _of_server(aliases: list[Alias], known: _Known) -> Found:
         mine = _of_pooler(alias, behind, known.environ) if behind else found.limits
         limits += mine if behind else ()
         warnings += tuple(_about_pooler(alias, behind)) if behind else ()
-        rows.append(_row(alias, known.answer(alias), mine, behind))
+        rows.append(_row(alias, known.survey.answers.get(alias.name), mine, behind))
     return Found(limits, tuple(rows), warnings)
 
 
@@ -157,7 +147,8 @@ def _direct(aliases: list[Alias], known: _Known) -> Found:
     if is_main and settings.db_connections:
         limit = _limit(aliases, settings.db_connections, _CHOSEN, max((each.others for each in said), default=0))
         return Found((limit,), warnings=tuple(_about_chosen(settings.db_connections, said)))
-    silent = next((answer for alias in aliases if isinstance(answer := known.answer(alias), str)), None)
+    answers = [known.survey.answers.get(alias.name) for alias in aliases]
+    silent = next((answer for answer in answers if isinstance(answer, str)), None)
     why = (f"The server of DATABASES[{aliases[0].name!r}] doesn't say its limit: {silent}.",) if silent else ()
     if not said:
         return Found((_assumed(aliases, known, is_main=is_main),), warnings=why)
@@ -205,7 +196,6 @@ def _assumed(aliases: Sequence[Alias], known: _Known, *, is_main: bool) -> Limit
 
 def _limit(aliases: Sequence[Alias], connections: int, source: str, others: int = 0) -> Limit:
     return Limit(
-        name=aliases[0].host or "local",
         connections=max(0, connections),
         source=source,
         aliases=tuple(alias.name for alias in aliases),

@@ -156,12 +156,12 @@ class LiveBudget:
         named = self._environ.get("PGAPPNAME", name) == name
         if not named or any(alias.application_name for alias in self._survey.aliases):
             return self._dynos.value, "as at boot: the connections don't carry the dynos' names"
-        seen = seen_dynos({**decide.holders_of_role(self._survey), name: 1})
+        seen = seen_dynos({*decide.names_of_role(self._survey), name})
         return self._dynos.take(max(1, seen), now), "as many hold connections now"
 
 
-def _key(limit: Limit) -> tuple[str, str, Sequence[str]]:
-    return (limit.name, limit.source, limit.aliases)
+def _key(limit: Limit) -> tuple[str, Sequence[str]]:
+    return (limit.source, limit.aliases)
 
 
 def _reason(before: Budget, after: Budget) -> str:

@@ -36,7 +36,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "reasons": list(made.reasons),
         "warnings": list(made.warnings),
         "advice": advice(plan),
-        "databases": plan.found.databases,
+        "databases": plan.databases,
         "dyno": {"name": plan.dyno.name, "memory_mb": plan.dyno.memory_mb, "cpus": plan.dyno.cpus},
         "scales": [_scale(each) for each in _scales(made)],
     }
@@ -91,7 +91,7 @@ def table(plan: Plan, *, colour: bool = False) -> str:
     width = min(WIDEST, max(60, shutil.get_terminal_size((WIDEST, 24)).columns))
     style = _Style(colour)
     lines = [style.bold(plan.budget.sentence), ""]
-    for row in plan.found.databases:
+    for row in plan.databases:
         lines += _database(row, style, width)
     lines += ["", style.bold("This dyno")]
     for reason in plan.budget.reasons:

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,7 @@ def gather(built: project.Project, chosen: Settings, application: Any, environ: 
     if on_dyno:
         answer = _of_the_database(site)
         facts += [answer, _of_the_budget(chosen, built, guesses="database_error" in answer)]
-    collected = dict(vars(site))
-    for each in facts:
-        collected |= each
-    return Site(**collected)
+    return replace(site, **{name: value for each in facts for name, value in each.items()})
 
 
 def is_on_dyno(environ: Mapping[str, str]) -> bool:
@@ -210,6 +208,6 @@ def _of_the_budget(chosen: Settings, built: project.Project, *, guesses: bool) -
     return {
         "processes": plan.budget.processes,
         "web_dynos": plan.budget.dynos,
-        "pooled": frozenset(row["alias"] for row in plan.found.databases if row["pooler"] or row["pool_size"]),
+        "pooled": frozenset(row["alias"] for row in plan.databases if row["pooler"] or row["pool_size"]),
         "warnings": (*(() if guesses else plan.budget.warnings), *chosen.advice),
     }

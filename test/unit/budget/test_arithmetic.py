@@ -7,12 +7,11 @@ from headwaiter.budget.arithmetic import MEMORY_PER_PROCESS_MB, THREADS_PER_PROC
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-ESSENTIAL = Limit("role", 20, "the plan essential-0")
+ESSENTIAL = Limit(20, "the plan essential-0")
 DYNO_1X = Inputs(limits=(ESSENTIAL,), memory_mb=512, cpus=8, tasks=256)
 
 limits = st.builds(
     Limit,
-    name=st.just("role"),
     connections=st.integers(1, 1000),
     source=st.just("a test"),
     per_thread=st.integers(0, 4),
@@ -199,6 +198,15 @@ def test_fix_names_the_nearest_cause(changes: dict[str, object], fix: str) -> No
     assert fix in warning
 
 
+def test_a_pooler_on_the_dyno_counts_this_dyno_alone() -> None:
+    """The warning has the numbers of one dyno, however many there are."""
+    pooler = Limit(10, "PGBOUNCER_MAX_CLIENT_CONN", per_dyno=True)
+    (warning,) = compute(DYNO_1X._replace(limits=(pooler,), dynos=3, processes=2, threads=8)).warnings
+    assert warning.startswith(
+        "1 web dyno of 2 processes x 8 threads can hold 16 connections; with 0 in reserve that is 16"
+    )
+
+
 def test_aliases_on_one_server_share_its_budget() -> None:
     """Two connections for each thread: half the threads."""
     budget = compute(DYNO_1X._replace(limits=(ESSENTIAL._replace(per_thread=2),)))
@@ -223,8 +231,8 @@ def test_no_database_means_memory_and_cpus_alone_decide() -> None:
 
 def test_tightest_of_several_limits_binds() -> None:
     """Role, database and server: the one that leaves the fewest threads is reported."""
-    server = Limit("server", 100, "max_connections", per_thread=2)
-    database = Limit("database", 8, "datconnlimit")
+    server = Limit(100, "max_connections", per_thread=2)
+    database = Limit(8, "datconnlimit")
     budget = compute(DYNO_1X._replace(limits=(ESSENTIAL, server, database)))
     assert (budget.limit, budget.limit_source, budget.threads) == (8, "datconnlimit", 6)
 

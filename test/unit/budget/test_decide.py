@@ -74,6 +74,19 @@ def test_number_of_web_dynos(
     assert (found.dynos, found.inputs.dynos_source) == (dynos, source)
 
 
+def test_a_role_is_seen_in_every_database_by_its_names() -> None:
+    """The server has a row for each database that a name is connected to, and rows of other roles."""
+    in_use = (
+        server_limits.InUse("web.1", True, True, 5),
+        server_limits.InUse("web.1", True, False, 2),
+        server_limits.InUse("worker.1", True, False, 1),
+        server_limits.InUse("web.9", False, True, 1),
+    )
+    answer = server_limits.Answer(20, None, 103, 3, False, "17.1", "u", in_use)
+    survey = server_limits.Survey((), {"default": answer, "other": "no answer in 3 s"})
+    assert decide.names_of_role(survey) == {"web.1", "worker.1"}
+
+
 def test_dynos_memory_and_caps_reach_the_arithmetic(tmp_path: Path) -> None:
     """A Performance-M: 2.5 GB, the machine's CPUs, 16,384 threads."""
     found = made({"DYNO_RAM": "2560"}, Settings(), {}, tmp_path)

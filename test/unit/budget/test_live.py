@@ -31,7 +31,7 @@ def dyno(name: str, limit: int, holders: dict[str, int], now: float, seed: int =
     here = Dyno(name, kind.partition("-")[0], int(number) if number else None, 512, 8, 256)
     survey = Survey((ALIAS,), {"default": answer(limit, holders)})
     found = limits.find(survey, settings, {}, environ)
-    dynos, source = decide._web_dynos(settings, {}, here, decide.holders_of_role(survey))
+    dynos, source = decide._web_dynos(settings, {}, here, decide.names_of_role(survey))
     budget = arithmetic.compute(decide.inputs(settings, here, found.limits, dynos, source))
     return LiveBudget(budget, survey, settings, {}, here, environ, now=now, rng=random.Random(seed))
 

@@ -7,11 +7,10 @@ from headwaiter.budget import report
 from headwaiter.budget.arithmetic import DYNOS_UNKNOWN, Inputs, Limit, compute
 from headwaiter.budget.decide import Plan
 from headwaiter.budget.dyno import Dyno
-from headwaiter.budget.limits import Found
 from headwaiter.budget.server_limits import Survey
 
 DYNO = Dyno("run.4711", "run", 4711, 512, 8, 256)
-ROLE = Limit("db", 20, "the limit of the role", others=1)
+ROLE = Limit(20, "the limit of the role", others=1)
 ROW = {
     "alias": "default",
     "vendor": "postgresql",
@@ -32,7 +31,7 @@ ROW = {
 
 def plan(row: dict[str, Any] = ROW, fixed: str | None = None, **changes: Any) -> Plan:
     inputs = Inputs(limits=(ROLE,), dynos=3, dynos_source="HEADWAITER_WEB_DYNOS", memory_mb=512, cpus=8, tasks=256)
-    return Plan(compute(inputs._replace(**changes)), DYNO, Found(databases=(row,)), Survey(), fixed)
+    return Plan(compute(inputs._replace(**changes)), DYNO, (row,), Survey(), fixed)
 
 
 @pytest.fixture(autouse=True)

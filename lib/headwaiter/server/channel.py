@@ -109,6 +109,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     bytes_in = 0
     handed_over = False  # by another worker, and not read yet
     in_thread = False  # a pool thread is in service()
+    waited = 0.0  # seconds that `serving` waited for its thread
     rate_from = 0.0  # since when, and from which count, bytes_in is measured against the minimum rate
     rate_bytes = 0
 
@@ -303,8 +304,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             return
         request = self.requests[0]
         self.answering, self.serving, self.in_thread = False, request, True
+        self.waited = self._waited(request)
         limit = self.connections.settings.queue_seconds
-        if limit and not request.error and self._waited(request) > limit:
+        if limit and not request.error and self.waited > limit:
             request.error = RetryLaterError("The server is busy. Please try again in a moment.")
         try:
             super().service()

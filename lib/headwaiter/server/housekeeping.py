@@ -134,8 +134,8 @@ class Housekeeping:
         log.line(
             "slow-request",
             seconds=round(now - thread.since, 1),
-            method=getattr(request, "command", None),
-            path=str(getattr(request, "request_uri", "")).split("?", 1)[0],
+            method=request.command,
+            path=request.request_uri.split("?", 1)[0],
             request_id=request.headers.get("X_REQUEST_ID"),
             thread=thread.number,
             stack=stack.of_thread(thread.ident),

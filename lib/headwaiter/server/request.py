@@ -27,6 +27,8 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
     error: Any
     headers: dict[str, str]
     expect_continue: bool
+    command = ""
+    request_uri = ""
     received_at = 0.0  # time.monotonic() when the last byte was there
     path = ""  # Waitress logs it also where the request line couldn't be read
 

@@ -16,7 +16,8 @@ from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask, WSGITask, hop_by_hop
 from waitress.utilities import build_http_date
 
-from headwaiter.server import access_log, proxy_headers
+from headwaiter import log
+from headwaiter.server import proxy_headers
 from headwaiter.server.buffers import READ_AT_ONCE, FileRange, real_file
 
 _Base: Any = object
@@ -66,6 +67,7 @@ class _Answer(_Base):  # type: ignore[misc]
     complete: bool
     wrote_header: bool
     logged_write_excess: bool
+    environ: dict[str, Any] | None = None  # a refusal has none
     header_bytes = 0
     began = 0.0
     bodiless = False  # the answer ends with its header: to HEAD, 204, 304
@@ -74,7 +76,7 @@ class _Answer(_Base):  # type: ignore[misc]
     def service(self) -> None:
         """Produce the answer, then count it and write it to the access log."""
         self.began = time.monotonic()
-        self.head = getattr(self.channel.serving, "command", None) == "HEAD"
+        self.head = self.channel.serving.command == "HEAD"
         bytes_before = self.channel.output.sent + self.channel.output.pending
         try:
             super().service()
@@ -85,22 +87,21 @@ class _Answer(_Base):  # type: ignore[misc]
     def _account(self, bytes_before: int) -> None:
         channel = self.channel
         channel.connections.answered += 1
-        if channel.connections.settings.access_log:
-            environ = getattr(self, "environ", None) or {}
-            access_log.write(
-                channel.serving,  # after an error of the app, self.request is an empty one
-                status=self.status,
-                size=max(0, channel.output.sent + channel.output.pending - bytes_before - self.header_bytes),
-                began=self.began,
-                ended=time.monotonic(),
-                behind_router=channel.connections.behind_router,
-                remote=environ.get("REMOTE_ADDR") or str(channel.addr[0]),
-                gone=not channel.connected,
-            )
-
-    def set_close_on_finish(self) -> None:
-        """Have the connection closed after this answer; the header says so if it's still to come."""
-        self.close_on_finish = True
+        if not channel.connections.settings.access_log:
+            return
+        request = channel.serving  # after an error of the app, self.request is an empty one
+        log.line(
+            "request",
+            method=request.command or "-",  # of a request that can't be read, nothing is known
+            path=(request.request_uri or "-").split("?", 1)[0],  # a query may hold secrets
+            status=self.status[:3],
+            bytes=max(0, channel.output.sent + channel.output.pending - bytes_before - self.header_bytes),
+            duration_ms=round((time.monotonic() - self.began) * 1000, 1),
+            queue_ms=round(channel.waited * 1000, 1),
+            request_id=request.headers.get("X_REQUEST_ID"),
+            remote=(self.environ or {}).get("REMOTE_ADDR") or str(channel.addr[0]),
+            disconnected=not channel.connected or None,
+        )
 
     def build_response_header(self) -> bytes:
         """Return the header; it closes the connection also when the worker wants it closed."""

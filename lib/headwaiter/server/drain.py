@@ -48,18 +48,12 @@ class Drain:
             self._take_last_connections(now)
         self._pass_on_idle()
         self._close_quiet(now)
-        if now >= self.deadline:
-            self._cut(now)
-        elif not self.listening and not self.connections.all() and not self._working():
-            self.over = True
-            log.line("drained", seconds=round(now - self.began, 2))
+        pool = self.connections.pool
+        if now >= self.deadline or not (self.listening or self.connections.all() or pool.busy or pool.queue):
+            self._end(now)
         if self.listening:
             return 0.01
         return 0.05 if now - self.began < 5 else 0.2
-
-    def _working(self) -> bool:
-        pool = self.connections.pool
-        return bool(pool.busy or pool.queue)
 
     def _take_last_connections(self, now: float) -> None:
         """Accept for a moment as ever, then only what is in the kernel's queue; close when that is empty.
@@ -107,20 +101,14 @@ class Drain:
                 channel.close_when_flushed = True
                 self.connections.loop.settle(channel)
 
-    def _cut(self, now: float) -> None:
+    def _end(self, now: float) -> None:
         self.over = True
         channels = self.connections.all()
         requests = sum(bool(channel.requests) for channel in channels)
         answers = sum(bool(channel.output.pending and not channel.requests) for channel in channels)
         uploads = sum(channel.request is not None and not channel.requests for channel in channels)
-        if not (requests or answers or uploads):
-            log.line("drained", seconds=round(now - self.began, 2))
-            return
-        log.line(
-            "drained",
-            seconds=round(now - self.began, 2),
-            cut_requests=requests,
-            cut_answers=answers,
-            cut_uploads=uploads,
-            msg="What was still under way had to be cut: --drain-seconds were over.",
-        )
+        cut: dict[str, object] = {}
+        if requests or answers or uploads:
+            cut = {"cut_requests": requests, "cut_answers": answers, "cut_uploads": uploads}
+            cut["msg"] = "What was still under way had to be cut: --drain-seconds were over."
+        log.line("drained", seconds=round(now - self.began, 2), **cut)

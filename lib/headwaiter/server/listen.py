@@ -28,14 +28,10 @@ class ListenError(Exception):
 
 
 def bind(settings: Settings) -> list[socket.socket]:
-    """Return a bound socket for each address of `settings.listen`; raises ListenError, leaving none open."""
-    with contextlib.ExitStack() as undo:
-        found: list[socket.socket] = []
-        for address in settings.listen:
-            for one in _bind_path(address, settings) if isinstance(address, str) else _bind_host(address, settings):
-                undo.callback(one.close)
-                found.append(one)
-        undo.pop_all()
+    """Return a bound socket for each address of `settings.listen`; raises ListenError."""
+    found = []
+    for address in settings.listen:
+        found += _bind_path(address, settings) if isinstance(address, str) else _bind_host(address, settings)
     return found
 
 
@@ -54,23 +50,21 @@ def refuse_handshakes(listener: socket.socket) -> bool:
     after a second and finds the port closed or, better, our successor. Needs no privilege. Linux and TCP only; False
     where it can't be.
     """
-    if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
-        return False
     return _set_minimum_ttl(listener, _NOBODY)
 
 
 def refuses_handshakes(listener: socket.socket) -> bool:
     """Tell whether some process has called refuse_handshakes() on `listener`, which they all share."""
-    if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
-        return False
     level, option = _MINIMUM_TTL[0]
-    return listener.getsockopt(level, option) == _NOBODY
+    try:
+        return _has_minimum_ttl(listener) and listener.getsockopt(level, option) == _NOBODY
+    except OSError:  # a kernel without the option
+        return False
 
 
 def admit(connection: socket.socket) -> None:
     """Undo refuse_handshakes() for an accepted `connection`, which inherits it if its handshake was under way then."""
-    if sys.platform == "linux" and connection.family in (socket.AF_INET, socket.AF_INET6):
-        _set_minimum_ttl(connection, 0)
+    _set_minimum_ttl(connection, 0)
 
 
 def _bind_host(address: tuple[str, int], settings: Settings) -> list[socket.socket]:
@@ -145,7 +139,13 @@ def _remove_stale(path: str) -> None:
             os.unlink(path)  # noqa: PTH108  # as above
 
 
+def _has_minimum_ttl(one: socket.socket) -> bool:
+    return sys.platform == "linux" and one.family in (socket.AF_INET, socket.AF_INET6)
+
+
 def _set_minimum_ttl(one: socket.socket, ttl: int) -> bool:
+    if not _has_minimum_ttl(one):
+        return False
     # A dual-stack socket needs both.
     options = _MINIMUM_TTL if one.family == socket.AF_INET6 else _MINIMUM_TTL[:1]
     try:

@@ -114,3 +114,15 @@ def test_a_unix_socket_cannot_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket")
         assert not listen.refuse_handshakes(listener)
+
+
+@LINUX
+@pytest.mark.parametrize("kind", LISTENERS)
+def test_a_kernel_without_the_options_cannot_refuse(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some sandboxes have none: nothing is refused, and asking is no error."""
+    unknown = tuple((level, 9999) for level, _ in listen._MINIMUM_TTL)
+    monkeypatch.setattr(listen, "_MINIMUM_TTL", unknown)
+    with listening(kind) as listener:
+        assert not listen.refuse_handshakes(listener)
+        assert not listen.refuses_handshakes(listener)
+        listen.admit(listener)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import postgres
 import psycopg
 import pytest
 from boot import LIB, Server, boot, eventually, run, starting
+from headwaiter.server import exchange
 from resizing import RESIZE
 from shop import APPLICATION, SHOP
 
@@ -100,6 +103,51 @@ def test_clients_wait_while_the_only_worker_is_replaced(app: Path) -> None:
     with boot(app, "--processes=1", "app:application") as server:
         os.kill(server.children()[0], signal.SIGKILL)
         assert server.get().text == "ok"
+
+
+NO_PROCESS = """
+import errno, os
+from headwaiter.server import supervisor
+from headwaiter.server.exchange import Exchange
+def fork(real=supervisor.fork):
+    if os.path.exists("full"):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return real()
+def claim(exchange, real=Exchange.claim):
+    slot = real(exchange)
+    assert slot, "no slot is left"
+    return slot
+supervisor.fork, Exchange.claim = fork, claim
+supervisor.RETRY_SECONDS = 0.05
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit() and /proc")
+@pytest.mark.parametrize("lack", ["processes", "open files"])
+def test_a_worker_that_cannot_be_started_is_started_later(app: Path, lack: str) -> None:
+    """The others serve meanwhile, and each try gives back what it took."""
+    (app / "app.py").write_text(NO_PROCESS + APP)
+    with boot(app, "--processes=2", "app:application") as server:
+        usual = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        files = open_files(server.pid)
+        if lack == "processes":
+            (app / "full").touch()
+        else:
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (5, usual[1]))
+        os.kill(server.children()[0], signal.SIGKILL)
+        why = "Resource temporarily unavailable" if lack == "processes" else "Too many open files"
+        server.wait_for(rf'at=warning worker=1 error="{why}" msg=".*again in 0.05 s', 2 * exchange.FEWEST_SLOTS)
+        eventually(lambda: open_files(server.pid) == files - 1)  # the dead worker's line
+        assert server.get().text == "ok"
+        (app / "full").unlink(missing_ok=True)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, usual)
+        eventually(lambda: len(server.children()) == 2)
+        eventually(lambda: open_files(server.pid) == files)
+        assert server.stop() == 0
+
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def test_a_worker_that_keeps_dying_ends_the_server_with_the_cause(app: Path) -> None:

@@ -7,7 +7,7 @@ from headwaiter.server.supervisor import Supervisor
 def resize(supervisor, real=Supervisor.do_what_is_due):
     wanted = Path("processes")
     if wanted.exists() and int(wanted.read_text()) != supervisor.processes:
-        supervisor.set_processes(int(wanted.read_text()))
+        supervisor.resize(int(wanted.read_text()), supervisor.threads)
     real(supervisor)
 Supervisor.do_what_is_due = resize
 Supervisor.pause = lambda supervisor: 0.05

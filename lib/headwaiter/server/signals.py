@@ -86,8 +86,3 @@ class Arrivals:
         taken = self._numbers[:]
         del self._numbers[: len(taken)]
         return taken
-
-    def close(self) -> None:
-        """Give the pipe back, in a child that collects no more."""
-        os.close(self.wake)
-        os.close(self._wake_in)

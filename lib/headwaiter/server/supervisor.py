@@ -35,6 +35,7 @@ CANNOT_LOAD = 78  # exit status of a worker that can't import the site (cli.py)
 SOFTWARE = 70
 TRIES = 5  # workers in a row that end before they're ready, with nobody serving, until we give up
 LONGEST_PAUSE = 30.0  # seconds between those tries, while other workers serve
+RETRY_SECONDS = 1.0  # until the next try, where the system had no room for a process: its limit, memory, open files
 LONGEST_PAUSE_AFTER_SERVICE = 1.0  # seconds until a worker that has served is replaced, when deaths repeat
 DEATHS_SECONDS = 60.0  # in which deaths are counted for the log, and
 REPEATED_SECONDS = 10.0  # for the pause
@@ -74,7 +75,6 @@ class Process:
         self.killed = False
 
     def kill(self, number: int) -> None:
-        """Send it the signal `number`."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
@@ -152,18 +152,12 @@ class Supervisor:
         return [each.control for each in self.workers if each.ready and not each.leaving]
 
     def resize(self, processes: int, threads: int) -> None:
-        """Change how many workers there are and how many threads each has."""
-        self.threads = threads
+        """Change how many workers there are, and their threads: surplus workers drain and end, missing ones start."""
+        self.processes, self.threads = processes, threads
         for each in self.workers:
             each.control.send("threads", threads)
-        self.set_processes(processes)
-
-    def set_processes(self, count: int) -> None:
-        """Change how many workers there are: surplus ones drain and end, missing ones are forked."""
-        self.processes = count
-        for each in self.workers:
-            each.control.send("processes", count)
-            if each.number > count and not each.leaving:
+            each.control.send("processes", processes)
+            if each.number > processes and not each.leaving:
                 each.retire()
 
     def pause(self) -> float:
@@ -285,8 +279,8 @@ class Supervisor:
             return
         places = self.in_place()
         for number in range(1, self.processes + 1):
-            if number not in places:
-                self.start(number)
+            if number not in places and not self.start(number):
+                return
         if any(each.leaving or each.follows for each in self.workers):
             return
         for each in places.values():
@@ -294,26 +288,37 @@ class Supervisor:
                 self.start(each.number, follows=each)
                 return
 
-    def start(self, number: int, follows: Process | None = None) -> None:
-        """Fork worker `number`."""
-        ours, theirs = control.pair()
-        slot = self.exchange.claim() if self.exchange else None
+    def start(self, number: int, follows: Process | None = None) -> bool:
+        """Fork worker `number`; where the system has no room for it, say so, try again later and return False."""
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = fork()
+        slot = self.exchange.claim() if self.exchange else None
+        lines: tuple[control.Control, ...] = ()
+        try:
+            lines = ours, theirs = control.pair()
+            pid = fork()
+        except OSError as error:
+            for line in lines:
+                line.close()
+            if self.exchange and slot:
+                self.exchange.release(slot)
+            self.next_start = time.monotonic() + RETRY_SECONDS
+            message = f"No process could be started for this worker: trying again in {RETRY_SECONDS:g} s."
+            log.line("warning", worker=number, error=error.strerror, msg=message)
+            return False
         if pid == 0:
             ours.close()
             self.become_worker(number, theirs, slot)
         theirs.close()
         self.poll.register(ours.fileno(), select.POLLIN)
         self.workers.append(Process(number, pid, ours, slot, follows))
+        return True
 
     def become_worker(self, number: int, line: control.Control, slot: exchange.Slot | None) -> NoReturn:
         """Serve in the forked child; SIGTERM and the like have their default actions until the server is there."""
         # The siblings' ends: as long as somebody holds one, that worker wouldn't notice that the parent has gone.
         for each in self.workers:
             each.control.close()
-        self.arrivals.close()
         log.context(worker=number)
         if "gevent" in sys.modules:
             sys.modules["gevent"].reinit()  # its loop's epoll belongs to the parent
@@ -321,7 +326,7 @@ class Supervisor:
         application = self.load()
         database.on_refusal(lambda: line.send("refused"))
         sockets = [Listener(fileno=one.detach()) for one in self.sockets]
-        outcome = worker.serve(
+        status, deadline = worker.serve(
             application,
             sockets,
             self.settings,
@@ -330,8 +335,8 @@ class Supervisor:
             control=line,
             slot=slot,
         )
-        leave_by(max(outcome.deadline, time.monotonic() + EXIT_SECONDS), outcome.status)
-        sys.exit(outcome.status)
+        leave_by(max(deadline, time.monotonic() + EXIT_SECONDS), status)
+        sys.exit(status)
 
     # Ending
 

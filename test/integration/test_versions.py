@@ -80,9 +80,9 @@ def test_without_epoll() -> None:
 
 def test_a_waitress_that_lacks_a_part_serves_plainly() -> None:
     """One warning that says what is missing; SIGTERM still ends it."""
-    with workers(before="import waitress.channel; del waitress.channel.HTTPChannel.cancel") as server:
+    with workers(before="import waitress.channel; del waitress.channel.HTTPChannel.send_continue") as server:
         assert server.get("/").text == "hello"
-        server.wait_for(r"at=warning waitress=\S+ missing=HTTPChannel\.cancel\(\) msg=")
+        server.wait_for(r"at=warning waitress=\S+ missing=HTTPChannel\.send_continue\(\) msg=")
         assert server.stop() == 0
 
 

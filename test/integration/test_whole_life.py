@@ -106,7 +106,7 @@ LACKS = r"at=warning .*waitress=\S+ missing=(\S+)"
 @pytest.mark.parametrize(
     ("lost", "named"),
     [
-        ("waitress.channel.HTTPChannel.cancel", "HTTPChannel.cancel()"),
+        ("waitress.channel.HTTPChannel.send_continue", "HTTPChannel.send_continue()"),
         ("waitress.task.ErrorTask.execute", "ErrorTask.execute()"),
     ],
 )

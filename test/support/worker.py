@@ -85,7 +85,7 @@ def main() -> int:
 
     def run(slot: exchange.Slot | None = None) -> int:
         threads, processes = order["threads"], order["processes"]
-        return serve(application, [listener], settings, threads=threads, processes=processes, slot=slot).status
+        return serve(application, [listener], settings, threads=threads, processes=processes, slot=slot)[0]
 
     if order["processes"] == 1:
         return run()

@@ -16,7 +16,7 @@ import waitress.trigger
 
 _METHODS: dict[type, str] = {
     waitress.channel.HTTPChannel: (
-        "readable handle_read handle_close received send_continue service write_soon add_channel del_channel cancel "
+        "readable handle_read handle_close received send_continue service write_soon add_channel del_channel "
         "check_client_disconnected _flush_outbufs_below_high_watermark"
     ),
     waitress.server.TcpWSGIServer: (

@@ -26,14 +26,9 @@ IN, OUT = select.POLLIN, select.POLLOUT  # the same numbers as EPOLLIN and EPOLL
 class Owner(Protocol):
     """What the loop asks of its worker (worker.py)."""
 
-    def tick(self) -> float:
-        """Do what is due by the clock; return in how many seconds to call again."""
-
-    def accepts(self) -> bool:
-        """Tell whether a new connection is welcome now."""
-
-    def finished(self) -> bool:
-        """Tell whether the loop shall end."""
+    def tick(self) -> float: ...
+    def accepts(self) -> bool: ...
+    def finished(self) -> bool: ...
 
 
 class Watched(Protocol):
@@ -43,20 +38,11 @@ class Watched(Protocol):
     interest: int  # what the loop watches for; -1 before it watches anything
     logger: Any
 
-    def wanted(self) -> int:
-        """Return what to watch for. Hang-ups and errors are always reported."""
-
-    def done(self) -> bool:
-        """Tell whether nothing is left to do but to close."""
-
-    def on_event(self, flags: int) -> None:
-        """React to what was watched for."""
-
-    def finish(self) -> None:
-        """Close, or begin to."""
-
-    def handle_close(self) -> None:
-        """Close at once."""
+    def wanted(self) -> int: ...
+    def done(self) -> bool: ...
+    def on_event(self, flags: int) -> None: ...
+    def finish(self) -> None: ...
+    def handle_close(self) -> None: ...
 
 
 Connection = TypeVar("Connection", bound=Watched)
@@ -154,7 +140,7 @@ class Loop(Generic[Connection]):
                 # Not before it's read, or the byte of a call in between would be read, too, and later ones not written.
                 self._woken = False
             elif fd not in self.connections:
-                self._unregister(fd)
+                self.unregister(fd)
 
     def react(self, connection: Connection, flags: int) -> None:
         """Have `connection` react to `flags`. Whatever goes wrong costs this connection alone."""
@@ -193,10 +179,11 @@ class Loop(Generic[Connection]):
         if connection.fd is not None:
             self.connections.pop(connection.fd, None)
             if connection.interest >= 0:
-                self._unregister(connection.fd)
+                self.unregister(connection.fd)
         connection.interest = -1
 
-    def _unregister(self, fd: int) -> None:
+    def unregister(self, fd: int) -> None:
+        """Stop watching `fd`; one that isn't watched does no harm."""
         with suppress(OSError, ValueError, KeyError):
             self.epoll.unregister(fd)
 
@@ -219,12 +206,11 @@ class Loop(Generic[Connection]):
     def forget_listener(self, fd: int) -> None:
         """Stop watching the listening socket `fd`, which is about to be closed."""
         if self.listeners.pop(fd, None) is not None:
-            self._unregister(fd)
+            self.unregister(fd)
 
     def add_trigger(self, fd: int) -> None:
         """Watch the pipe through which the loop is woken."""
         self.epoll.register(fd, IN)
 
     def close(self) -> None:
-        """Give back what the loop holds."""
         self.epoll.close()

@@ -86,6 +86,3 @@ class Look:
             self.control.send("seen", look.to_json(look.ask(self.aliases)))
         finally:
             self.over = True
-
-    def cancel(self) -> None:
-        """Do nothing: the main process asks again."""

@@ -159,7 +159,7 @@ class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         thread.wake.release()
 
     def add_first(self, task: Any) -> None:
-        """Give `task` to a resting thread, or queue it in front of all others, where it doesn't count as a request."""
+        """Give `task` to a resting thread, or queue it in front of all others; it doesn't count as one that waited."""
         with self.lock:
             if not self.resting or self.queue:
                 self.queue.appendleft(task)
@@ -176,20 +176,15 @@ class ThreadPool(ThreadedTaskDispatcher):  # type: ignore[misc]  # waitress has 
         for thread in woken:
             thread.wake.release()
 
-    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
-        """End all threads, waiting up to `timeout` seconds; return whether pending tasks were cancelled."""
+    def shutdown(self, timeout: float = 5) -> None:
+        """Drop what is queued and end all threads, waiting up to `timeout` seconds."""
         with self.lock:
-            cancelled = list(self.queue) if cancel_pending else []
-            if cancel_pending:
-                self.queue.clear()
-        for task in cancelled:
-            task.cancel()
+            self.queue.clear()
         self.set_thread_count(0)
         deadline = time.monotonic() + timeout
         with self.lock:
             while self.threads and time.monotonic() < deadline:
                 self.thread_exit_cv.wait(min(0.1, timeout))
-        return cancel_pending
 
     def take_delays(self) -> tuple[int, int]:
         """Return how many requests had to wait for a thread since the last call, and the longest queue."""

@@ -7,11 +7,10 @@ import resource
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import waitress
 from waitress.adjustments import Adjustments
@@ -37,32 +36,6 @@ if TYPE_CHECKING or not compat.missing_parts():
 LEFT_AT_ONCE = 130  # a second SIGINT: what a shell makes of it
 CONNECTIONS = 10_000  # at most; half of the file descriptors if these are fewer
 SPARE_FDS = 200  # for the app: database connections, files
-
-
-class Outcome(NamedTuple):
-    """How a worker ended: the exit status, and when its drain would have been over (time.monotonic())."""
-
-    status: int
-    deadline: float
-
-
-class Orders:
-    """Hears the main process, in the worker's loop."""
-
-    def __init__(self, worker: Worker, control: Control) -> None:
-        self.worker, self.control = worker, control
-        worker.loop.others[control.fileno()] = self
-        worker.loop.add_trigger(control.fileno())
-
-    def handle_read(self) -> None:
-        """Take in what the main process says; drain when it has gone, as the port must become free."""
-        lines = self.control.receive()
-        if lines is None:
-            del self.worker.loop.others[self.control.fileno()]
-            self.control.close()
-            self.worker.on_parent_gone()
-        for words in lines or ():
-            self.worker.take_order(*words)
 
 
 class Worker:
@@ -102,7 +75,8 @@ class Worker:
         self.inbox = self._join(slot) if slot else None
         pool.set_thread_count(threads)
         if control:
-            Orders(self, control)
+            self.loop.others[control.fileno()] = self
+            self.loop.add_trigger(control.fileno())
 
     def _join(self, slot: Slot) -> Inbox:
         """Take part in the exchange of connections."""
@@ -165,6 +139,16 @@ class Worker:
             self.connections.slot = None
         self.drain = Drain(self.connections, self.servers, for_good=for_good, reason=reason, alone=self.control is None)
 
+    def handle_read(self) -> None:
+        """Take in what the main process says; it's the loop that calls."""
+        if not self.control:
+            return
+        lines = self.control.receive()
+        if lines is None:
+            self._on_parent_gone(self.control)
+        for words in lines or ():
+            self.take_order(*words)
+
     def take_order(self, word: str, *rest: str) -> None:
         """Do what the main process says (control.py)."""
         if word == "drain" and not (self.drain and self.drain.for_good):
@@ -184,9 +168,12 @@ class Worker:
             self.look = Look(aliases, self.control)
             self.connections.pool.add_first(self.look)
 
-    def on_parent_gone(self) -> None:
-        """Drain, as nobody would replace this worker."""
+    def _on_parent_gone(self, control: Control) -> None:
+        """Drain, as nobody would replace this worker and the port must become free."""
         log.line("warning", msg="The parent process has gone: draining.")
+        del self.loop.others[control.fileno()]
+        self.loop.unregister(control.fileno())  # a process that the site forked may keep it open
+        control.close()
         self.control = None
         if self.drain:
             self.drain.alone = True
@@ -227,7 +214,7 @@ class Worker:
             self.loop.wake()
 
     def _close(self, timeout: float) -> None:
-        self.connections.pool.shutdown(cancel_pending=True, timeout=timeout)
+        self.connections.pool.shutdown(timeout)
         for channel in self.connections.all():
             channel.handle_close()
         for server in self.servers:
@@ -312,32 +299,21 @@ def serve(
     processes: int = 1,
     control: Control | None = None,
     slot: Slot | None = None,
-) -> Outcome:
-    """Serve `application` on the bound `listeners` until drained.
+) -> tuple[int, float]:
+    """Serve `application` on the bound `listeners` until drained; return the exit status and the drain's deadline.
 
     `control` is the line to the main process, which decides when this worker leaves. Without one a signal does. `slot`
-    is the worker's part of the exchange of connections. The status is 0, or 130 after a second SIGINT.
+    is the worker's part of the exchange of connections. The status is 0, or 130 after a second SIGINT; the deadline is
+    of time.monotonic().
     """
     missing = compat.missing_parts()
     if missing:
         _serve_plainly(application, listeners, settings, threads, missing, control)
-        return Outcome(0, time.monotonic())
+        return 0, time.monotonic()
     worker = Worker(application, listeners, settings, threads=threads, processes=processes, control=control, slot=slot)
     with _signals(worker):
         status = worker.run()
-    return Outcome(status, worker.drain.deadline if worker.drain else time.monotonic())
-
-
-def _leave_with_parent(control: Control) -> None:
-    """End this process when the main process has gone."""
-
-    def watch() -> None:
-        control.socket.setblocking(True)
-        while control.receive() is not None:
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="headwaiter-control", daemon=True).start()
+    return status, worker.drain.deadline if worker.drain else time.monotonic()
 
 
 def _serve_plainly(
@@ -349,15 +325,11 @@ def _serve_plainly(
     control: Control | None,
 ) -> None:
     """Serve with Waitress as it is, because it lacks what we build on."""
-    from importlib.metadata import PackageNotFoundError, version  # here, as it costs every boot 5 ms
+    from headwaiter import usage  # here, as hardly any boot needs it
 
-    try:
-        installed = version("waitress")
-    except PackageNotFoundError:
-        installed = "unknown"
     log.line(
         "warning",
-        waitress=installed,
+        waitress=usage.versions().get("waitress", "unknown"),
         missing=",".join(missing),
         msg="This Waitress isn't one we know: serving without protection from slow clients and without a full drain.",
     )
@@ -368,6 +340,5 @@ def _serve_plainly(
     signals.handle(signals.STOPS, leave)
     server = waitress.create_server(application, sockets=list(listeners), **_options(settings, threads))
     if control:
-        _leave_with_parent(control)
         control.send("ready")
     server.run()

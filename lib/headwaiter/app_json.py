@@ -34,7 +34,9 @@ class AppJson:
     @property
     def env(self) -> dict[str, str]:
         """The config vars that have a value."""
-        values = {name: each.get("value") if isinstance(each, Mapping) else each for name, each in self._env().items()}
+        values = {
+            name: each.get("value") if isinstance(each, Mapping) else each for name, each in self._object("env").items()
+        }
         return {name: value.strip() for name, value in values.items() if isinstance(value, str)}
 
     @property
@@ -42,12 +44,9 @@ class AppJson:
         """The config vars that an app must have: all but those with `"required": false` or an empty value."""
         return [
             name
-            for name, each in self._env().items()
+            for name, each in self._object("env").items()
             if (each.get("required", True) is not False if isinstance(each, Mapping) else each)
         ]
-
-    def _env(self) -> Mapping[str, Any]:
-        return self._object("env")
 
     @property
     def dokku_tasks(self) -> list[str]:

@@ -23,7 +23,6 @@ class Handler(logging.Handler):
     """Writes to standard error, and drops what would have to wait because nobody reads that."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write `record`."""
         try:
             log.write_error(self.format(record))
         except Exception:

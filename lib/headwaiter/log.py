@@ -23,11 +23,7 @@ _dropped = 0  # lines since the last one that was written
 
 def context(**fields: object) -> None:
     """Add `fields` to every later line of this process (for example `worker=1`); None takes one away."""
-    for name, value in fields.items():
-        if value is None:
-            _context.pop(name, None)
-        else:
-            _context[name] = value
+    _context.update(fields)
 
 
 def line(at: str, **fields: object) -> None:

@@ -35,14 +35,12 @@ def option(default: Any, parse: Callable[[str], Any], group: str, value: str, ab
 
 
 def flag(text: str) -> bool:
-    """Parse yes or no."""
     if text.lower() in TRUE | FALSE:
         return text.lower() in TRUE
     raise ValueError("is neither yes nor no; write 1 or 0")
 
 
 def text(text: str) -> str:
-    """Parse one line of text."""
     if not text.isprintable():
         raise ValueError("has a line break or another character that can't be printed; leave it out")
     return text

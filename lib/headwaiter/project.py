@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction, isroutine
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent
@@ -165,9 +165,8 @@ def _guarded(act: Callable[[], Any], name: str) -> Any:
 
 def _missing_config_var(error: BaseException) -> str | None:
     """Return the name that `os.environ[name]` didn't find, or None where something else went wrong."""
-    frames = _walk(error.__traceback__)
-    code = frames[-1].tb_frame.f_code
-    if isinstance(error, KeyError) and code is type(os.environ).__getitem__.__code__:
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if isinstance(error, KeyError) and frame.f_code is type(os.environ).__getitem__.__code__:
         return str(error.args[0])
     return None
 
@@ -219,7 +218,7 @@ def _may_be_application(value: Any) -> bool:
 def _checked(application: Any, name: str) -> Callable[..., Any]:
     if not callable(application):
         raise ProjectError(
-            f"{name} is {_article(type(application).__name__)}, not a WSGI application: it can't be called. "
+            f"{name} is of type {type(application).__name__}, not a WSGI application: it can't be called. "
             "A Django site's is the `application` in its wsgi.py."
         )
     called = application if isroutine(application) else type(application).__call__
@@ -234,33 +233,12 @@ def _checked(application: Any, name: str) -> Callable[..., Any]:
     return result
 
 
-def _article(word: str) -> str:
-    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
-
-
 def _site_traceback(error: BaseException) -> str:
     """Return the traceback as Python prints it, without the frames of this package and of the import machinery."""
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        link.__traceback__ = _without_our_frames(link.__traceback__)
+    whole = traceback.TracebackException.from_exception(error)
+    link: traceback.TracebackException | None = whole
+    while link is not None:
+        kept = [each for each in link.stack if "importlib" not in each.filename and str(PACKAGE) not in each.filename]
+        link.stack = traceback.StackSummary.from_list(kept)
         link = link.__cause__ or link.__context__
-    return "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
-
-
-def _without_our_frames(frames: TracebackType | None) -> TracebackType | None:
-    kept: TracebackType | None = None
-    for frame in reversed(list(_walk(frames))):
-        filename = frame.tb_frame.f_code.co_filename
-        if "importlib" not in filename and not filename.startswith(str(PACKAGE)):
-            kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    return kept
-
-
-def _walk(frames: TracebackType | None) -> list[TracebackType]:
-    found = []
-    while frames is not None:
-        found.append(frames)
-        frames = frames.tb_next
-    return found
+    return "".join(whole.format()).rstrip()

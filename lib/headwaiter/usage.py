@@ -29,7 +29,6 @@ take precedence over config vars. The server listens on PORT, or on 8080.
 
 
 def help_text() -> str:
-    """Return what `--help` prints."""
     ours = [option for option in settings.our_options().values() if option.group]
     parts = [HEAD]
     groups = dict.fromkeys(option.group for option in ours)
@@ -77,5 +76,4 @@ def versions() -> dict[str, str]:
 
 
 def version_text() -> str:
-    """Return what `--version` prints."""
     return f"headwaiter {VERSION} on " + ", ".join(f"{name} {number}" for name, number in versions().items())

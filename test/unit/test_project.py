@@ -117,7 +117,7 @@ def test_a_missing_attribute_suggests_what_is_there(site: Path) -> None:
 def test_something_that_cannot_be_called_is_refused(site: Path) -> None:
     """The message says what it is instead."""
     (site / "number.py").write_text("application = 3\n")
-    assert "is an int, not a WSGI application" in str(refused("number:application"))
+    assert "is of type int, not a WSGI application" in str(refused("number:application"))
 
 
 @pytest.mark.parametrize(

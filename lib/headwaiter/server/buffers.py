@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 import threading
 from collections import deque
@@ -84,11 +85,9 @@ class OutBuffer:
         return self._held + self._end - self._start
 
     def append(self, data: Octets, *, in_memory: bool = False) -> None:
-        """Add `data` at the end; `in_memory` says that it may overstep the limits.
+        """Add `data` at the end, or nothing of it; raises OSError where there's no room (NoRoomError) or no file.
 
-        Raises:
-            OSError: there's no room (NoRoomError), or no file can be made or written; nothing was added.
-
+        `in_memory` says that it may overstep the limits.
         """
         size = len(data)
         if not size:
@@ -115,19 +114,14 @@ class OutBuffer:
         fd = self._file.fileno()
         if self._end + size > self._check_disk_at:
             self._check_disk_at = self._end + size + LOOK_AT_DISK_EVERY
-            if free_bytes(fd) < KEEP_FREE:
+            if shutil.disk_usage(fd).free < KEEP_FREE:
                 self._check_disk_at = 0
                 raise NoRoomError("the disk is nearly full")
         write_whole(fd, data, self._end)
         self._end += size
 
     def send_to(self, sock: Any) -> int:
-        """Send from the start what `sock` takes in one call, drop it, and return how many bytes that was.
-
-        Raises:
-            OSError: the connection is gone.
-
-        """
+        """Send from the start what `sock` takes in one call and drop it; return how many bytes; raises OSError."""
         try:
             if len(self._pieces) > 1:
                 sent = sock.sendmsg(list(islice(self._pieces, 64)))
@@ -186,13 +180,7 @@ class FileRange:
         return self._remain
 
     def send_to(self, sock: Any) -> int:
-        """Send what `sock` takes in one call and return how many bytes that was.
-
-        Raises:
-            OSError: the connection is gone.
-            ShortFileError: the file is shorter than it was.
-
-        """
+        """Send what `sock` takes in one call; return how many bytes; raises OSError, and ShortFileError."""
         try:
             sent = send_file(sock, self._fd, self._start, self._remain)
         except (BlockingIOError, InterruptedError):
@@ -202,7 +190,6 @@ class FileRange:
         return sent
 
     def close(self) -> None:
-        """Close the file descriptor."""
         self._remain = 0
         fd, self._fd = self._fd, -1
         if fd >= 0:
@@ -297,16 +284,7 @@ def write_whole(fd: int, data: Octets, offset: int) -> None:
 
 def send_file(sock: Any, fd: int, offset: int, count: int) -> int:
     """Send up to `count` bytes of the file `fd` from `offset` in one call; raises OSError, and ShortFileError."""
-    if hasattr(os, "sendfile"):
-        sent = os.sendfile(sock.fileno(), fd, offset, min(count, READ_AT_ONCE * 4))
-    else:
-        sent = sock.send(os.pread(fd, min(count, READ_AT_ONCE), offset))
+    sent = os.sendfile(sock.fileno(), fd, offset, min(count, READ_AT_ONCE * 4))
     if not sent:
         raise ShortFileError("the file became shorter while it was being sent")
     return sent
-
-
-def free_bytes(fd: int) -> int:
-    """Return the bytes free on the file system of `fd`, as far as anybody but root may use them."""
-    status = os.fstatvfs(fd)
-    return status.f_bavail * status.f_frsize

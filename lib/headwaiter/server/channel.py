@@ -59,11 +59,9 @@ class Connections:
         self.lingering: dict[Channel, float] = {}  # until when (time.monotonic())
 
     def all(self) -> list[Channel]:
-        """Return the open ones."""
         return list(self.loop.connections.values())
 
     def count(self) -> int:
-        """Return how many are open."""
         return len(self.loop.connections)
 
     def close_after_answer(self) -> bool:
@@ -130,7 +128,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         self.connections.loop.add(self)
 
     def del_channel(self, map: Any = None) -> None:  # noqa: A002
-        """Leave the loop."""
         self.connections.loop.forget(self)
         self.fd = self._fileno = None
 

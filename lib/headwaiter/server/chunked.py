@@ -39,11 +39,9 @@ class ChunkedReceiver:
         return len(self.buf)
 
     def getfile(self) -> Any:
-        """Return the body as a file at its start."""
         return self.buf.getfile()
 
     def getbuf(self) -> Any:
-        """Return the buffer that holds the body."""
         return self.buf
 
     def received(self, data: bytes) -> int:

@@ -44,11 +44,9 @@ class Control:
         return [line.decode().split() for line in lines]
 
     def fileno(self) -> int:
-        """The file descriptor to poll for."""
         return self.socket.fileno()
 
     def close(self) -> None:
-        """Close this end."""
         self.socket.close()
 
 

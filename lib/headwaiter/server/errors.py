@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from waitress.utilities import Error
-
-REASONS = {
-    400: "Bad Request",
-    413: "Request Entity Too Large",
-    414: "URI Too Long",
-    431: "Request Header Fields Too Large",
-    501: "Not Implemented",
-    505: "HTTP Version Not Supported",
-}
 
 
 class RefusedError(Exception, Error):  # type: ignore[misc]  # waitress has no types
@@ -23,7 +15,7 @@ class RefusedError(Exception, Error):  # type: ignore[misc]  # waitress has no t
         super().__init__(why)
         self.body = why
         self.code = code
-        self.reason = REASONS[code]
+        self.reason = HTTPStatus(code).phrase
 
 
 class RetryLaterError(Error):  # type: ignore[misc]
@@ -37,10 +29,3 @@ class RetryLaterError(Error):  # type: ignore[misc]
         """Return status, headers and body; Waitress 3 passes its name, Waitress 2 nothing."""
         status, headers, body = super().to_response(*ident)
         return status, [*headers, ("Retry-After", str(self.retry_after))], body
-
-
-class StorageError(Error):  # type: ignore[misc]
-    """507 for an upload that the disk has no room for."""
-
-    code = 507
-    reason = "Insufficient Storage"

@@ -21,14 +21,10 @@ SEPARATORS = {"COOKIE": "; "}  # RFC 9113, 8.2.3; all others are lists with comm
 
 
 def parse(lines: Sequence[bytes]) -> dict[str, str]:
-    """Return the fields by name, in upper case with "_" for "-", as WSGI wants it; several of a name are joined.
+    """Return the fields by name, in upper case with "_" for "-", as WSGI wants it; raises RefusedError.
 
-    Names with "_" are left out, as in Waitress: an app couldn't tell them from those with "-". Where another server
-    might take them for the length of the body, the request is refused.
-
-    Raises:
-        RefusedError: with 431 for too many or too long ones, with 400 for what isn't a header field or comes twice.
-
+    Several of a name are joined. Names with "_" are left out, as in Waitress: an app couldn't tell them from those with
+    "-". Where another server might take them for the length of the body, the request is refused.
     """
     if len(lines) > MOST:
         raise RefusedError(f"The request has {len(lines)} header fields; {MOST} are allowed.", 431)

@@ -38,12 +38,7 @@ class Output:
         self._last = OutBuffer(memory, disk_limit)
 
     def write(self, pieces: list[bytes], call_loop: Callable[[], None]) -> None:
-        """Send `pieces`, in one system call if possible, and keep what the socket doesn't take.
-
-        Raises:
-            ClientDisconnected: there's nobody to send it to.
-
-        """
+        """Send `pieces`, in one system call if possible, and keep the rest; raises ClientDisconnected."""
         with self.lock:
             self._check()
             total = sum(map(len, pieces))

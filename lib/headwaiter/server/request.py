@@ -15,7 +15,7 @@ from waitress.receiver import FixedStreamReceiver
 from headwaiter.server import header_fields, request_line
 from headwaiter.server.buffers import BodyBuffer, Memory
 from headwaiter.server.chunked import ChunkedReceiver
-from headwaiter.server.errors import RefusedError, StorageError
+from headwaiter.server.errors import RefusedError
 
 _LENGTH = re.compile(r"[0-9]{1,20}")
 
@@ -48,7 +48,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
             self._refuse(error.with_traceback(None))
             consumed = len(data)
         except OSError:
-            self._refuse(StorageError("The server has no room for this upload now."))
+            self._refuse(RefusedError("The server has no room for this upload now.", 507))
             consumed = len(data)
         if self.completed:
             self.expect_continue = False  # Waitress would wait for a body that doesn't come, or that nobody wants

@@ -267,7 +267,7 @@ class AppTask(_Answer, WSGITask):  # type: ignore[misc]
     def get_environment(self) -> dict[str, Any]:
         """Return the WSGI environment, the router's headers brought into a form that Waitress takes."""
         if self.environ is not None:
-            return cast("dict[str, Any]", self.environ)
+            return self.environ
         environ: dict[str, Any] = super().get_environment()
         environ["wsgi.multiprocess"] = self.channel.connections.processes > 1
         if environ["SERVER_SOFTWARE"] is None:

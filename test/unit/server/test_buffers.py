@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -97,7 +98,7 @@ def test_the_disk_limit_of_one_response() -> None:
 
 def test_the_disk_is_never_filled_to_the_brim(monkeypatch: pytest.MonkeyPatch) -> None:
     """The app needs temporary files, too."""
-    monkeypatch.setattr(buffers, "free_bytes", lambda fd: buffers.KEEP_FREE - 1)
+    monkeypatch.setattr(buffers.shutil, "disk_usage", lambda fd: SimpleNamespace(free=buffers.KEEP_FREE - 1))
     buffer = buffers.OutBuffer(buffers.Memory(0))
     with pytest.raises(buffers.NoRoomError):
         for _ in range(1000):

@@ -413,14 +413,11 @@ def test_workers_over_their_request_count_are_replaced_one_at_a_time(app: Path) 
     """The successor is loaded before the old one leaves, so that no request fails and none waits long."""
     with boot(app, "--processes=2", "--max-requests=5", "app:application") as server:
         before = server.children()
-        for _ in range(200):
+        while set(before) & set(server.children()):  # one may be replaced several times before the other
             assert server.get().status == 200
-            if len(server.lines("Retired in order")) >= 2:
-                break
             threading.Event().wait(0.05)
         server.wait_for("Retired in order", 2)
         eventually(lambda: len(server.children()) == 2)
-        assert not set(before) & set(server.children())
         assert "boot-failed" not in server.log
         assert server.stop() == 0
 

@@ -39,8 +39,8 @@ AS_USER = [str(Path(__file__).with_name("as_user.sh"))]
 LEAVE_NOTHING = [sys.executable, str(Path(__file__).with_name("leftovers.py"))]  # as_user.sh does it too
 DEBIAN_SHUNIT2 = ROOT / ".tools/debian/usr/bin/shunit2"
 # A file's tests stay together, for its fixtures. test/integration comes first, as it takes longest. Tests mostly wait:
-# two CPUs have time for three.
-OPTIONS = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+# two CPUs have time for four.
+OPTIONS = ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
 MAY_SKIP = ("opt-in: ", "needs Python 3.", "needs Chromium", "needs a Python with ensurepip")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 

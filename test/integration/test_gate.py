@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import statistics
 import threading
 import time
 from collections import Counter
@@ -55,7 +56,7 @@ def test_new_connections_wait_among_the_requests_of_kept_ones() -> None:
     """Kept connections ask again and again, more than there are threads; each new one has its turn among them."""
     answered: list[int] = []
     enough = threading.Event()
-    with workers(threads=2, processes=2) as server, ThreadPoolExecutor(20) as clients:
+    with workers(threads=2, processes=2) as server, ThreadPoolExecutor(30) as clients:
         eventually(lambda: len(server.children()) == 2)
         kept = [connect(server.port) for _ in range(20)]
         for client in kept:
@@ -68,17 +69,20 @@ def test_new_connections_wait_among_the_requests_of_kept_ones() -> None:
                 assert read_answer(client)[0] == 200
                 answered.append(1)
 
+        def ask_once(_: int) -> int:
+            client = connect(server.port)
+            before = len(answered)
+            client.sendall(GET % b"/busy?1")
+            assert read_answer(client)[0] == 200
+            return len(answered) - before
+
         asking = [clients.submit(keep_asking, client) for client in kept]
         try:
-            new = [connect(server.port) for _ in range(10)]
-            for client in new:
-                client.sendall(GET % b"/busy?1")
-            assert [read_answer(client)[0] for client in new] == [200] * 10
-            meanwhile = len(answered)
+            waits = list(clients.map(ask_once, range(10)))
         finally:
             enough.set()
         assert [one.result() for one in asking] == [None] * 20
-    assert meanwhile <= 4 * (20 + 10)
+    assert statistics.median(waits) <= 4 * (20 + 10)
 
 
 def test_a_process_that_hangs_leaves_the_others_their_work() -> None:

@@ -22,6 +22,7 @@ SHOP = Path(__file__).parents[1] / "fixtures" / "shop"
 LIMIT = 20
 # The real HOLD_SECONDS are two minutes.
 SOONER = "import headwaiter.budget.live as live; live.HOLD_SECONDS = 8.0; live.PERIOD_SECONDS = 3.0"
+AGES = ["600", pytest.param("0", marks=pytest.mark.slow)]  # CONN_MAX_AGE
 
 
 def headwaiter(port: int) -> list[str]:
@@ -64,7 +65,7 @@ def settled(made: Formation, processes: int, threads: int) -> None:
         )
 
 
-@pytest.mark.parametrize("age", ["600", "0"])
+@pytest.mark.parametrize("age", AGES)
 def test_scaling_up_and_down_refuses_nobody(age: str) -> None:
     """1 -> 6 -> 2: every request is answered, and a psql session is let in at each size."""
     server = postgres.server()
@@ -85,7 +86,7 @@ def test_scaling_up_and_down_refuses_nobody(age: str) -> None:
     assert connections.peak > LIMIT // 2, "the load never got near the limit: the test shows nothing"
 
 
-@pytest.mark.parametrize("age", ["600", "0"])
+@pytest.mark.parametrize("age", AGES)
 def test_twelve_dynos_share_twenty_connections(age: str) -> None:
     """1 -> 12 -> 1: one connection each, and the first dyno gets back what it had."""
     server = postgres.server()

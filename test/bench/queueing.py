@@ -34,8 +34,8 @@ def run(quick: bool) -> dict[str, Any]:
                     found[case] = load.poisson(server.port, path, seconds, rate=RATE, seed=seed, keep_alive=pool)
             rounds.append(found)
         figures[connections] = {case: summary(case, rounds, REFERENCE) for case in CASES}
-        for case, summary in figures[connections].items():
-            common.log(f"  {connections:5} {case:24} {summary}")
+        for case, found in figures[connections].items():
+            common.log(f"  {connections:5} {case:24} {found}")
     return {"connections": figures}
 
 

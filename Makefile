@@ -15,6 +15,7 @@ test: tools
 test-all: tools
 	@scripts/tools.sh managers
 	@scripts/tools.sh programs
+	@scripts/tools.sh heroku-cli
 	@$(PYTHON) scripts/run_tests.py --all $(TEST_OPTIONS) $(TEST)
 
 # make fuzz [FUZZ_OPTIONS="--seconds=60 --seed=1 --burn"]: an hour of broken requests; make test has ten seconds of them,

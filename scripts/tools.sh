@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Usage: scripts/tools.sh test|bench|managers|programs
+# Usage: scripts/tools.sh test|bench|managers|programs|heroku-cli
 # Installs test/requirements/<set>.txt in .tools/venv (managers: in .tools/managers), and shunit2. Instant when nothing changed.
-# programs: what else tests and the benchmark use of Debian's packages and npm, into .tools/bin.
+# programs, heroku-cli: what else tests and the benchmark use of Debian's packages and of npm, into .tools/bin.
 #
 # Needs bash, make, git, curl and Python 3.10 or newer. What Debian and Ubuntu leave out of their python3 (pip) and
 # shunit2 come from their packages, unpacked in .tools/ without root: the system stays as it is.
@@ -148,10 +148,11 @@ function tools::install_heroku_cli() {
 }
 
 mkdir -p "${TOOLS}"
-if [[ "${SET}" == programs ]]; then
-	tools::install_programs
-	tools::install_heroku_cli
-else
-	tools::install_requirements
-	tools::install_shunit2
-fi
+case "${SET}" in
+	programs) tools::install_programs ;;
+	heroku-cli) tools::install_heroku_cli ;;
+	*)
+		tools::install_requirements
+		tools::install_shunit2
+		;;
+esac

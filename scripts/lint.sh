@@ -28,4 +28,5 @@ else
 fi
 lint::run shellcheck "${scripts[@]}"
 lint::run mypy --no-error-summary lib/headwaiter lib/buildpack scripts/*.py test/support/*.py test/conftest.py
+MYPYPATH=lib lint::run mypy --no-error-summary test/bench/*.py
 exit "${failed}"

@@ -79,7 +79,7 @@ def run_as_user(argv: list[str], folder: Path) -> int:
         for path in (Path(temporary), *Path(temporary).rglob("*")):
             path.chmod(0o777 if path.is_dir() else 0o666)
         as_user = common.ROOT / "scripts/as_user.sh"
-        command = [as_user, sys.executable, Path(__file__).resolve(), *argv, "--out", copy]
+        command = [str(as_user), sys.executable, str(Path(__file__).resolve()), *argv, "--out", str(copy)]
         status = subprocess.run(command, check=False).returncode
         shutil.copytree(copy.parent, folder.parent, dirs_exist_ok=True, copy_function=shutil.copyfile)
     return status

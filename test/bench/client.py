@@ -149,7 +149,8 @@ async def _one(options: argparse.Namespace, path: str, due: float, pool: list[St
 
 async def _poisson(options: argparse.Namespace) -> str:
     arrivals = random.Random(options.seed)
-    tally, slow, pool, tasks = Tally(), Tally(), [], []
+    tally, slow, tasks = Tally(), Tally(), []
+    pool: list[Streams] = []
     started = due = time.perf_counter()
     while due < started + options.seconds:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))

@@ -63,7 +63,8 @@ def attacked(name: str, count: int, seconds: float) -> dict[str, Any]:
 
 
 def run(quick: bool) -> dict[str, Any]:
-    rest, two, attack = {}, {}, {}
+    rest: dict[str, Any] = {}
+    two, attack = {}, {}
     for name, kind in servers.KINDS.items():
         if name in SKIPPED or (quick and len(rest) > 3):
             continue

@@ -66,7 +66,7 @@ def note_command(name: str, command: Sequence[str], port: int = 0) -> None:
 
 def load(folder: Path) -> dict[str, dict[str, object]]:
     path = folder / "results.json"
-    return json.loads(path.read_text()) if path.exists() else {}  # type: ignore[no-any-return]
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def lines(value: object, indent: str = "") -> str:

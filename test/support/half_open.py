@@ -10,11 +10,11 @@ import os
 import select
 import socket
 import struct
-import subprocess
 from types import TracebackType
 
 TUNSETIFF = 0x400454CA
 IFF_TUN_NO_PI = 0x1001
+SIOCSIFADDR, SIOCSIFNETMASK, SIOCSIFFLAGS, IFF_UP = 0x8916, 0x891C, 0x8914, 1
 OURS, THEIRS = "10.78.0.2", "10.78.0.1"  # the client's address, and the server's on this interface
 SYN, PUSH, ACK = 0x02, 0x08, 0x10
 
@@ -28,11 +28,14 @@ class HalfOpenClient:
         self.theirs = 0  # the number that we acknowledge
 
     def __enter__(self) -> HalfOpenClient:
-        name = f"half{os.getpid()}"[:15]
+        name = f"half{os.getpid()}"[:15].encode()
         self.tun = os.open("/dev/net/tun", os.O_RDWR)
-        fcntl.ioctl(self.tun, TUNSETIFF, struct.pack("16sH", name.encode(), IFF_TUN_NO_PI))
-        subprocess.run(["ip", "addr", "add", f"{THEIRS}/24", "dev", name], check=True)
-        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        fcntl.ioctl(self.tun, TUNSETIFF, struct.pack("16sH", name, IFF_TUN_NO_PI))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:  # netdevice(7)
+            for request, address in ((SIOCSIFADDR, THEIRS), (SIOCSIFNETMASK, "255.255.255.0")):
+                wanted = struct.pack("16sHH4s8x", name, socket.AF_INET, 0, socket.inet_aton(address))
+                fcntl.ioctl(any_socket, request, wanted)
+            fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH", name, IFF_UP))
         return self
 
     def __exit__(

@@ -58,7 +58,7 @@ def run(quick: bool) -> dict[str, Any]:
     closed, at_random = {}, {}
     with menu_database.database() as url:
         for name, case in _cases(quick).items():
-            closed[name] = throughput.measure(case, SERVERS, url, 2 if quick else 4)
+            closed[name] = throughput.measure(case, SERVERS, url, 2 if quick else 8)
             throughput.show(name, closed[name])
     for size in ("2 x 5",) if quick else SIZES:
         rate = SHARE * closed[f"page, {size}, 16 kept"][REFERENCE]["rps"]

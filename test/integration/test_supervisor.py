@@ -146,6 +146,17 @@ def test_a_worker_that_cannot_be_started_is_started_later(app: Path, lack: str) 
         assert server.stop() == 0
 
 
+def test_without_any_worker_it_gives_up_in_the_end(app: Path) -> None:
+    """So that the platform starts a new dyno."""
+    (app / "app.py").write_text(NO_PROCESS + APP)
+    with boot(app, "--processes=1", "app:application") as server:
+        (app / "full").touch()
+        os.kill(server.children()[0], signal.SIGKILL)
+        assert server.wait() == 70
+        assert len(server.lines("trying again in")) == 5
+        assert "at=boot-failed" in server.log
+
+
 def open_files(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 

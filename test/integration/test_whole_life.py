@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import threading
 from pathlib import Path
 
@@ -123,6 +124,21 @@ def test_a_waitress_without_a_part(site: Path, lost: str, named: str) -> None:
         assert {server.get("/").text for _ in range(5)} == {"hello"}
         assert server.stop() == 0
         assert "Traceback" not in server.log
+
+
+def test_a_waitress_without_a_part_ends_with_its_main_process(site: Path) -> None:
+    """So that the port becomes free."""
+    (site / "sitecustomize.py").write_text("import waitress.task\ndel waitress.task.ErrorTask.execute\n")
+    env = {"PYTHONPATH": f"{Path(__file__).parents[2] / 'lib'}:{site}"}
+    with boot(site, "--processes=2", "mysite:application", env=env) as server:
+        assert server.get("/").text == "hello"
+        server.signal(signal.SIGKILL)
+        eventually(lambda: not listens(server.port))
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_process_one_drains(site: Path, container: tuple[str, ...]) -> None:

@@ -299,6 +299,12 @@ APPLICATIONS = [
         ]
     ),
     Layout(
+        "procfile_names_a_variable_of_a_comprehension",
+        {**site(), "shop/boot.py": "NAMES = [app for app in ()]\n", "Procfile": "web: headwaiter shop.boot:app\n"},
+        SHOP,
+        warning="names shop.boot:app,",
+    ),
+    Layout(
         "procfile_and_config_var_differ",
         {**site(), "shop/other.py": wsgi(), "Procfile": "web: headwaiter shop.wsgi:application\n"},
         (".", "shop.other:application", "shop.settings"),

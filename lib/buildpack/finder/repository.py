@@ -81,9 +81,9 @@ class Repository:
         return f"{self.root}/{path}"
 
     def is_file(self, path: str) -> bool:
-        """Whether it's a regular file of the repository; a symbolic link may lead to one."""
+        """Whether `path`, which can be printed, is a regular file of the repository, or a symbolic link to one."""
         target = os.path.realpath(self._absolute(path))
-        return target.startswith(f"{self.root}/") and os.path.isfile(target)  # noqa: PTH113 - Path.is_file may raise
+        return target.startswith(f"{self.root}/") and os.path.isfile(target)  # noqa: PTH113 - no OSError, unlike Path's
 
     def has(self, path: str) -> bool:
         """Whether it's one of the Python files."""
@@ -92,7 +92,7 @@ class Repository:
     def is_directory(self, path: str) -> bool:
         """Whether it's a directory of the repository, followed through symbolic links."""
         target = os.path.realpath(self._absolute(path))
-        return f"{target}/".startswith(f"{self.root}/") and os.path.isdir(target)  # noqa: PTH112 - Path.is_dir may raise
+        return f"{target}/".startswith(f"{self.root}/") and os.path.isdir(target)  # noqa: PTH112 - as above
 
     def read(self, path: str) -> str | None:
         """A file's text; None when it isn't a regular file, is unreadable or is larger than MAX_FILE_BYTES."""

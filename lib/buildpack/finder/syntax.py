@@ -80,4 +80,7 @@ def module_level(tree: ast.Module) -> Iterator[ast.AST]:
         if isinstance(node, ast.If) and "__main__" in {getattr(part, "value", None) for part in ast.walk(node.test)}:
             pending.extend(node.orelse)
             continue
+        if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):  # their names are their own
+            pending.extend(part.target for part in ast.walk(node) if isinstance(part, ast.NamedExpr))
+            continue
         pending.extend(ast.iter_child_nodes(node))

@@ -22,7 +22,7 @@ function python::find() {
 		EOF
 	fi
 
-	PYTHON_VERSION=$("${PYTHON}" -I -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
+	PYTHON_VERSION=$("${PYTHON}" -I -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])') || exit 1 # Python has said why
 	# The same oldest version as heroku/python's own; what runs on the dyno is written for it.
 	if [[ "${PYTHON_VERSION}" == 2.* || "${PYTHON_VERSION}" == 3.[0-9].* ]]; then
 		failure::stop <<-EOF

@@ -42,8 +42,10 @@ class Gate:
         if self.connections.draining or now < self.closed_until or self.connections.count() > self.connections.limit:
             return False
         pool = self.connections.pool
-        if self.connections.processes == 1 or pool.has_rest() or pool.queue:
+        if self.connections.processes == 1 or pool.has_rest():
             return True
+        if pool.queue and (self.connections.slot or len(pool.queue) < len(pool.threads)):
+            return True  # more than there are threads only where they can be passed on
         return now - pool.busy_since >= GATE_SECONDS
 
 

@@ -289,7 +289,10 @@ class Supervisor:
                 return
 
     def start(self, number: int, follows: Process | None = None) -> bool:
-        """Fork worker `number`; where the system has no room for it, say so, try again later and return False."""
+        """Fork worker `number`; where the system has no room for it, say so, try again later and return False.
+
+        Gives up after TRIES times without any worker: then the platform had better start a new dyno.
+        """
         sys.stdout.flush()
         sys.stderr.flush()
         slot = self.exchange.claim() if self.exchange else None
@@ -305,6 +308,10 @@ class Supervisor:
             self.next_start = time.monotonic() + RETRY_SECONDS
             message = f"No process could be started for this worker: trying again in {RETRY_SECONDS:g} s."
             log.line("warning", worker=number, error=error.strerror, msg=message)
+            if not self.workers:
+                self.failed_starts += 1
+                if self.failed_starts >= TRIES:
+                    self.give_up(SOFTWARE)
             return False
         if pid == 0:
             ours.close()
@@ -389,8 +396,8 @@ class Supervisor:
             self.give_up(code)
 
     def give_up(self, code: int) -> None:
-        """End everything: workers don't live long enough to serve, and trying for ever would hide it."""
-        message = "Workers end before they can serve: giving up. The lines above say why."
+        """End everything: no worker gets so far that it serves, and trying for ever would hide it."""
+        message = "Workers don't start, or end before they can serve: giving up. The lines above say why."
         log.line("boot-failed", deaths=self.failed_starts, **_cause(code), msg=message)
         self.start_drain("boot-failed")
         self.status = code if code > 0 else SOFTWARE

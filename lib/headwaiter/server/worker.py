@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -316,6 +317,18 @@ def serve(
     return status, worker.drain.deadline if worker.drain else time.monotonic()
 
 
+def _leave_with_parent(control: Control) -> None:
+    """End this process when the main process has gone: the port must become free."""
+
+    def watch() -> None:
+        control.socket.setblocking(True)
+        while control.receive() is not None:
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="headwaiter-control", daemon=True).start()
+
+
 def _serve_plainly(
     application: Any,
     listeners: Sequence[socket.socket],
@@ -340,5 +353,6 @@ def _serve_plainly(
     signals.handle(signals.STOPS, leave)
     server = waitress.create_server(application, sockets=list(listeners), **_options(settings, threads))
     if control:
+        _leave_with_parent(control)
         control.send("ready")
     server.run()

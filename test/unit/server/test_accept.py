@@ -11,9 +11,24 @@ import pytest
 from headwaiter.server.accept import GATE_SECONDS, Gate
 
 
-def gate(*, processes: int = 2, rests: bool = False, busy_for: float = 0.0, queued: int = 0, count: int = 0) -> Gate:
-    pool = SimpleNamespace(has_rest=lambda: rests, busy_since=time.monotonic() - busy_for, queue=deque(range(queued)))
-    connections: Any = SimpleNamespace(draining=False, processes=processes, pool=pool, limit=10, count=lambda: count)
+def gate(
+    *,
+    processes: int = 2,
+    rests: bool = False,
+    busy_for: float = 0.0,
+    queued: int = 0,
+    count: int = 0,
+    slot: bool = True,
+) -> Gate:
+    pool = SimpleNamespace(
+        has_rest=lambda: rests,
+        busy_since=time.monotonic() - busy_for,
+        queue=deque(range(queued)),
+        threads=dict.fromkeys(range(4)),
+    )
+    connections: Any = SimpleNamespace(
+        draining=False, processes=processes, pool=pool, limit=10, count=lambda: count, slot=slot or None
+    )
     return Gate(connections)
 
 
@@ -28,6 +43,8 @@ LONG = GATE_SECONDS + 1
         ({}, False),
         ({"queued": 1}, True),  # a request of a kept connection waits, and the next ones would always go first
         ({"queued": 40}, True),
+        ({"queued": 3, "slot": False}, True),
+        ({"queued": 4, "slot": False}, False),  # nothing can be passed on: others may have a thread sooner
         ({"busy_for": LONG}, True),
         ({"rests": True, "count": 10}, True),
         ({"rests": True, "count": 11}, False),

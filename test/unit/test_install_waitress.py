@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from buildpack.steps import install_waitress
@@ -43,6 +44,22 @@ def test_the_lock_file_gives_version_and_hashes() -> None:
     version, hashes = install_waitress.pinned(REQUIREMENTS.read_text())
     assert not install_waitress.is_vulnerable(version)
     assert len(hashes) == 2
+
+
+def test_pip_is_the_sites_own_or_a_wheel_of_ensurepip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Python's own ensurepip has the wheel beside it, Debian's in another directory; else the user is told."""
+    assert install_waitress.pip_command()[-2:] == ["-m", "pip"] or install_waitress.find_spec("pip") is None
+    (tmp_path / "debian").mkdir()
+    ensurepip = SimpleNamespace(origin=str(tmp_path / "ensurepip" / "__init__.py"))
+    monkeypatch.setattr(install_waitress, "find_spec", {"pip": None, "ensurepip": ensurepip}.get)
+    monkeypatch.setattr(install_waitress.sysconfig, "get_config_var", lambda _: str(tmp_path / "debian"))
+    with pytest.raises(install_waitress.UserError, match="no pip to download Waitress with"):
+        install_waitress.pip_command()
+    (tmp_path / "debian" / "pip-23.0.1-py3-none-any.whl").touch()
+    assert install_waitress.pip_command()[-1] == f"{tmp_path}/debian/pip-23.0.1-py3-none-any.whl/pip"
+    (tmp_path / "ensurepip" / "_bundled").mkdir(parents=True)
+    (tmp_path / "ensurepip" / "_bundled" / "pip-25.1-py3-none-any.whl").touch()
+    assert install_waitress.pip_command()[-1] == f"{tmp_path}/ensurepip/_bundled/pip-25.1-py3-none-any.whl/pip"
 
 
 def test_only_the_index_is_taken_from_config_vars(tmp_path: Path) -> None:

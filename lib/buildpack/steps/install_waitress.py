@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,6 +50,16 @@ Or add waitress to the site's own packages: that one is used then.
 """
 
 
+NO_PIP = """\
+Error: There's no pip to download Waitress with.
+
+The site's Python has neither pip nor the copy of it that comes with
+Python's own module ensurepip.
+
+Add waitress to the site's own packages: that one is used then.
+"""
+
+
 class UserError(Exception):
     """What the user can fix; the message is for the build log."""
 
@@ -73,13 +84,15 @@ def is_intact(wheel: Path, hashes: frozenset[str]) -> bool:
 
 
 def pip_command() -> list[str]:
-    """pip for the site's Python: its own, or the wheel inside ensurepip where uv or Poetry left none."""
+    """pip for the site's Python: its own, or ensurepip's wheel where uv or Poetry left none; raises UserError."""
     if find_spec("pip") is not None:
         return [sys.executable, "-I", "-B", "-m", "pip"]
-    import ensurepip
-
-    (wheel,) = Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")
-    return [sys.executable, "-I", "-B", f"{wheel}/pip"]
+    ensurepip = find_spec("ensurepip")
+    bundled = Path(ensurepip.origin).with_name("_bundled") if ensurepip and ensurepip.origin else None
+    for folder in (bundled, sysconfig.get_config_var("WHEEL_PKG_DIR")):  # the latter is Debian's
+        for wheel in Path(folder).glob("pip-*.whl") if folder else ():
+            return [sys.executable, "-I", "-B", f"{wheel}/pip"]
+    raise UserError(NO_PIP)
 
 
 def pip_environment(env_dir: str) -> dict[str, str]:

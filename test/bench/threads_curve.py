@@ -1,4 +1,4 @@
-"""Throughput and p95 against threads in one process: the curve that budget.THREADS_PER_PROCESS comes from.
+"""Throughput and p95 against threads in one process: the curve that THREADS_PER_PROCESS comes from.
 
 Three views: Python code only, one query, and queries with Python code between them. Throughput: 32 clients in a closed
 loop. p95: requests arrive at random at half of what 4 threads can serve, so that it shows what threads cost each other
@@ -8,6 +8,7 @@ turn counts: whatever else the machine does only takes away.
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ import common
 import load
 import real_postgres
 import servers
+
+sys.path.insert(0, str(common.LIB))
+from headwaiter.budget.arithmetic import THREADS_PER_PROCESS
 
 THREADS = (1, 2, 4, 6, 8, 12, 16, 32)
 REFERENCE = 4
@@ -76,7 +80,7 @@ def chart(figures: dict[str, Any], path: Path) -> None:
     matplotlib.rcParams.update({"svg.hashsalt": "headwaiter", "font.size": 10})
     from matplotlib import pyplot
 
-    chosen = chosen_threads()
+    chosen = THREADS_PER_PROCESS
     drawing, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.8))
     threads = [int(number) for number in figures["threads"]]
     for name, view in figures["views"].items():
@@ -100,10 +104,3 @@ def chart(figures: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     drawing.savefig(path, metadata={"Date": None})
     pyplot.close(drawing)
-
-
-def chosen_threads() -> int:
-    """What the budget uses, read from its source."""
-    text = (common.ROOT / "lib" / "headwaiter" / "budget.py").read_text(encoding="utf-8")
-    line = next(line for line in text.splitlines() if line.startswith("THREADS_PER_PROCESS"))
-    return int(line.partition("=")[2])

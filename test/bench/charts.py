@@ -33,6 +33,7 @@ def _save(figure: Figure, path: Path, description: str) -> None:
 
 def _grid(rows: Sequence[str], columns: Sequence[str], cells: list[list[tuple[str, str]]], title: str) -> Figure:
     """A table of (text, colour)."""
+    figure: Figure
     figure, axes = plt.subplots(figsize=(1.05 * len(columns) + 2.4, 0.36 * len(rows) + 1.1))
     for y, line in enumerate(cells):
         for x, (text, colour) in enumerate(line):

@@ -110,9 +110,12 @@ def descriptors(pid: int) -> int:
 
 
 def connections(pid: int) -> int:
-    """How many descriptors of `pid` are TCP connections."""
-    sockets = {os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")}
-    lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    """How many descriptors of `pid` are TCP connections; -1 where it, or one of them, goes just now."""
+    try:
+        sockets = {os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")}
+        lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    except (FileNotFoundError, ProcessLookupError):
+        return -1
     return sum(line.split()[3] == "01" and f"socket:[{line.split()[9]}]" in sockets for line in lines)
 
 

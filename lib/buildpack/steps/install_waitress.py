@@ -49,7 +49,6 @@ If the site can only use an index of your own, set PIP_INDEX_URL to it:
 Or add waitress to the site's own packages: that one is used then.
 """
 
-
 NO_PIP = """\
 Error: There's no pip to download Waitress with.
 

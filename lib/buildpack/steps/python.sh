@@ -45,9 +45,8 @@ function python::find() {
 function python::_locate() {
 	PYTHON=$(command -v python || true)
 	if [[ -n "${PYTHON}" ]]; then
-		local directory
+		local directory root
 		directory=$(cd "$(dirname "${PYTHON}")" && pwd -P)
-		local root
 		root=$(cd "${BUILD_DIR}" && pwd -P)
 		[[ "${directory}/" == "${root}/"* ]] || PYTHON=""
 	fi

@@ -44,8 +44,9 @@ class Gate:
         pool = self.connections.pool
         if self.connections.processes == 1 or pool.has_rest():
             return True
+        # The queue may become longer than one request for each thread only where connections can be passed on.
         if pool.queue and (self.connections.slot or len(pool.queue) < len(pool.threads)):
-            return True  # more than there are threads only where they can be passed on
+            return True
         return now - pool.busy_since >= GATE_SECONDS
 
 

@@ -32,7 +32,7 @@ inputs = st.builds(
     tasks=st.none() | st.integers(1, 65_536),
 )
 unforced = inputs.map(lambda chosen: chosen._replace(processes=None, threads=None))
-many = settings(max_examples=200, deadline=None)
+many = settings(max_examples=400, deadline=None)
 
 
 def reserve_of(limit: Limit, chosen: Inputs) -> int:
